@@ -1,0 +1,211 @@
+"""doit's reporter: live output, failures that say what to do, a summary at the end."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from doit.exceptions import BaseFail, InvalidTask
+
+from tasks import manifest, process
+from tasks.display import screen
+from tasks.errors import BuildError
+from tasks.project import Project, project
+
+# Groups whose tasks are too many to have a row each.
+FOLDED = ("fetch", "extract")
+
+
+class Row:
+    """A line of the summary."""
+
+    def __init__(self, name: str, result: str, seconds: float | None, made: manifest.Made | None):
+        self.name = name
+        self.result = result
+        self.seconds = seconds
+        self.made = made
+
+
+class Reporter:
+    """Called by doit, from the threads that run tasks as well."""
+
+    desc = "live output and a summary of every stage"
+
+    def __init__(self, outstream: Any, options: Any):
+        self.rows: dict[str, Row] = {}
+        self.failed: list[tuple[str, BaseFail]] = []
+        self.errors: list[str] = []
+        self.selected: list[str] = []
+        self.started = time.monotonic()
+        self._lock: Any = None
+        self._mutex = threading.Lock()
+
+    def initialize(self, tasks: Any, selected: list[str]) -> None:
+        """The run begins: one at a time in a clone."""
+        self.selected = list(selected or [])
+        _quiet_interrupt()
+        from filelock import FileLock, Timeout
+
+        project().build.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(project().build / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise InvalidTask(
+                "another doit is at work in this clone; wait for it to end, then run doit again"
+            ) from None
+        self._lock = lock
+
+    def get_status(self, task: Any) -> None:
+        """doit is about to look whether a task is up to date."""
+
+    def execute_task(self, task: Any) -> None:
+        """A task begins (called from its thread)."""
+        if task.actions:
+            screen.start(task.name)
+
+    def add_success(self, task: Any) -> None:
+        """A task has been executed."""
+        if not task.actions:
+            return
+        made = _made(task)
+        seconds = screen.finish(task.name, summary=made.summary if made else "")
+        self._row(task, made.status if made else "done", seconds, made)
+
+    def skip_uptodate(self, task: Any) -> None:
+        """A task had nothing to do."""
+        if task.actions:
+            made = _made(task)
+            not_run = made is not None and made.status != "done"
+            self._row(task, made.status if made and not_run else "up to date", None, made)
+
+    def skip_ignore(self, task: Any) -> None:
+        """The user told doit to ignore a task."""
+        self._row(task, "ignored", None, None)
+
+    def add_failure(self, task: Any, fail: BaseFail) -> None:
+        """A task has failed."""
+        seconds = screen.finish(task.name, failed=True)
+        self.failed.append((task.name, fail))
+        self._row(task, "failed", seconds, None)
+
+    def _row(self, task: Any, result: str, seconds: float | None, made: Any) -> None:
+        with self._mutex:
+            self.rows[task.name] = Row(task.name, result, seconds, made)
+
+    def teardown_task(self, task: Any) -> None:
+        """No task has a teardown."""
+
+    def cleanup_error(self, exception: Any) -> None:
+        """No task has a teardown."""
+
+    def runtime_error(self, message: str) -> None:
+        """doit itself has something to say."""
+        self.errors.append(message)
+
+    def complete_run(self) -> None:
+        """The run is over, one way or another."""
+        interrupted = sys.exc_info()[0] is KeyboardInterrupt
+        if interrupted:
+            process.kill_all()
+        screen.close()
+        if self.rows and any(row.made or row.seconds for row in self.rows.values()):
+            screen.print(summary_table(self.rows, project()))
+        for name, fail in self.failed:
+            print_failure(name, fail)
+        for error in self.errors:
+            screen.print(error, style="red")
+        if interrupted:
+            screen.print(
+                "Interrupted. Nothing half-made is kept; run the same command again to go on.",
+                style="yellow",
+            )
+        elif not self.failed and not self.errors:
+            self._last_words()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _last_words(self) -> None:
+        executed = sum(row.seconds is not None for row in self.rows.values())
+        seconds = time.monotonic() - self.started
+        screen.print(f"{executed} of {len(self.rows)} tasks executed in {seconds:.1f} s")
+        not_run = [row for row in self.rows.values() if row.result == "not run"]
+        for row in not_run:
+            if row.made:
+                screen.print(f"{row.name} was not run: {row.made.summary}", style="yellow")
+        use = [
+            row.made.details["use"]
+            for row in self.rows.values()
+            if row.made and "use" in row.made.details
+        ]
+        for command in use:
+            screen.print(command, style="bold")
+
+
+def _made(task: Any) -> manifest.Made | None:
+    path = (task.meta or {}).get("manifest")
+    return manifest.read(path) if path else None
+
+
+def _folded(rows: dict[str, Row]) -> list[tuple[str, list[Row]]]:
+    """Rows by the line of the table that they belong to."""
+    lines: dict[str, list[Row]] = {}
+    for row in rows.values():
+        group = row.name.partition(":")[0]
+        lines.setdefault(group if group in FOLDED else row.name, []).append(row)
+    return list(lines.items())
+
+
+def summary_table(rows: dict[str, Row], project: Project) -> Any:
+    """The table at the end of a run: stage, result, seconds, what was made and where."""
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    styles = {"failed": "red", "not run": "yellow", "done": "green"}
+    table = Table("stage", "result", Column("s", justify="right"), "what", box=None, pad_edge=False)
+    for name, members in _folded(rows):
+        results = list(dict.fromkeys(row.result for row in members))
+        result = next((r for r in ("failed", "not run", "done") if r in results), results[0])
+        seconds = [row.seconds for row in members if row.seconds is not None]
+        if len(members) == 1 and members[0].made:
+            made = members[0].made
+            what = made.summary
+            if made.where:
+                what += f"  [{project.shown(made.where)}]"
+        else:
+            what = f"{len(members)} artifacts" if name in FOLDED else ""
+        time_ = f"{sum(seconds):.1f}" if seconds else ""
+        table.add_row(
+            name,
+            Text(result, styles.get(result, "dim")),
+            Text(time_, justify="right"),
+            Text(what, overflow="fold"),
+        )
+    return table
+
+
+def print_failure(name: str, fail: BaseFail) -> None:
+    """What went wrong, the end of the log, where the log is, what to do next."""
+    error: BuildError | None = getattr(fail, "build_error", None)
+    if error is None:
+        screen.print(f"{name}: {fail.get_msg().strip()}", style="red")
+        return
+    screen.print(f"{name}: {error.message}", style="red")
+    for line in error.tail:
+        screen.print(f"    {line}", style="dim")
+    if error.log:
+        screen.print(f"    the whole log: {project().shown(Path(error.log))}")
+        screen.print(f'    when it is mended, run "doit {name}" again')
+
+
+def _quiet_interrupt() -> None:
+    """Ctrl-C has been answered by the time it reaches the interpreter: no traceback."""
+    usual = sys.excepthook
+
+    def hook(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            usual(kind, value, trace)
+
+    sys.excepthook = hook

@@ -1,0 +1,206 @@
+"""The shape that all stages share, between doit and the functions that do the work.
+
+    stage(...) -> a doit task: file_dep = manifests of what it needs, target = its own manifest
+    work(job)  -> Made         the pure part; never sees doit
+
+The action runs `work`, writes the manifest last, and turns a `BuildError` into a failed
+task without a traceback. The task is stale when its manifest's files are not what they
+were, when its settings changed, or when the manifest of something it needs changed.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from doit.action import BaseAction, PythonAction
+from doit.exceptions import TaskError, TaskFailed
+from doit.tools import config_changed
+from pydantic import BaseModel
+
+from tasks import display, manifest
+from tasks.errors import BuildError
+from tasks.manifest import Made
+from tasks.progress import ProgressCallback
+from tasks.project import Project
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the work of a stage may use to say how it goes.
+
+    Args:
+        name: the task's name.
+        log: the log file for the programs that it runs; emptied before the work starts.
+        progress: called with (done, total).
+        line: called with a line of a program's output, shown while nothing newer comes.
+        warn: called with a line that people must see.
+    """
+
+    name: str
+    log: Path
+    progress: ProgressCallback
+    line: Callable[[str], None]
+    warn: Callable[[str], None]
+
+
+Work = Callable[[Job], Made]
+
+
+class StageAction(BaseAction):  # type: ignore[misc]
+    """Runs the work of a stage.
+
+    doit's own PythonAction swaps sys.stdout for the time of a call, which mixes up the
+    output of tasks that run at the same time in threads; this one leaves it alone.
+    """
+
+    def __init__(self, name: str, work: Work, log: Path, made_from: Callable[[], str], path: Path):
+        self.name = name
+        self.work = work
+        self.log = log
+        self.made_from = made_from
+        self.path = path
+        self.task: Any = None
+        self.out: str | None = None
+        self.err: str | None = None
+        self.result: Any = None
+        self.values: dict[str, Any] = {}
+
+    def __str__(self) -> str:
+        return f"{self.name} -> {self.path.name}"
+
+    def execute(self, out: Any = None, err: Any = None) -> TaskFailed | TaskError | None:
+        """Called by doit; returns None or the failure."""
+        job = Job(
+            name=self.name,
+            log=self.log,
+            progress=partial(display.screen.progress, self.name),
+            line=partial(display.screen.line, self.name),
+            warn=partial(display.screen.warn, self.name),
+        )
+        try:
+            self.log.unlink(missing_ok=True)
+            made = self.work(job)
+            details = {"made_from": self.made_from(), **made.details}
+            manifest.write(self.path, replace(made, details=details))
+        except BuildError as error:
+            return failed(error)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            where = f" ({error.filename})" if error.filename else ""
+            return failed(
+                BuildError(
+                    f"{error.strerror}{where}; see that the folder can be written and the disk has "
+                    f'room, then run "doit {self.name}" again'
+                )
+            )
+        except Exception as error:
+            return TaskError("a defect of this project, not of what you did:", error)
+        return None
+
+
+def failed(error: BuildError) -> TaskFailed:
+    """A doit failure that keeps the error for the reporter."""
+    failure = TaskFailed(error.message)
+    failure.build_error = error
+    return failure
+
+
+class CleanAction(PythonAction):  # type: ignore[misc]
+    """Removes files and folders, and says beforehand which ones (`doit clean --dry-run`)."""
+
+    def __init__(self, paths: Sequence[Path], shown: Callable[[Path], str]):
+        super().__init__(self.remove)
+        self.paths = paths
+        self.shown = shown
+
+    def __str__(self) -> str:
+        there = [self.shown(path) for path in self.paths if os.path.lexists(path)]
+        return "remove " + ", ".join(there) if there else "nothing to remove"
+
+    def remove(self) -> None:
+        """Remove what is there."""
+        for path in self.paths:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _plain(settings: Any) -> Any:
+    """Settings as JSON-able data."""
+    if isinstance(settings, BaseModel):
+        return settings.model_dump(mode="json")
+    if isinstance(settings, Mapping):
+        return {str(key): _plain(value) for key, value in settings.items()}
+    if isinstance(settings, list | tuple):
+        return [_plain(value) for value in settings]
+    if isinstance(settings, Path):
+        return str(settings)
+    return settings
+
+
+def _made_from(settings: Any, files: Sequence[Path]) -> str:
+    """A digest of everything that went into a stage, kept in its manifest."""
+    inputs = {path.name: manifest.sha256_of(path) for path in files}
+    text = json.dumps([settings, inputs], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def stage(
+    project: Project,
+    name: str,
+    doc: str,
+    work: Work,
+    *,
+    settings: Any,
+    recipe: int = 1,
+    needs: Sequence[str] = (),
+    files: Sequence[Path] = (),
+    targets: Sequence[Path] = (),
+    owns: Sequence[Path] = (),
+    after: Sequence[str] = (),
+) -> dict[str, Any]:
+    """A doit task for one stage.
+
+    Args:
+        project: what is built.
+        name: full task name, as in "libs:opencv".
+        doc: the line in `doit list`.
+        work: does it, and returns what was made.
+        settings: the slice of the configuration that the work reads.
+        recipe: raise it when the code changed so that old results are wrong.
+        needs: tasks whose manifests are inputs.
+        files: further input files.
+        targets: files worth naming in `doit info`, beside the manifest.
+        owns: what `doit clean` removes, beside manifest and log.
+        after: tasks that must run before, without being inputs.
+    """
+    path = project.manifest(name)
+    inputs = [*(project.manifest(need) for need in needs), *files]
+    slice_ = _plain({"recipe": recipe, "settings": settings})
+
+    def intact(task: Any, values: Any) -> bool:
+        return manifest.damage(path) is None
+
+    basename, _, subname = name.partition(":")
+    return {
+        "basename": basename,
+        **({"name": subname} if subname else {}),
+        "doc": doc,
+        "actions": [
+            StageAction(name, work, project.log(name), lambda: _made_from(slice_, inputs), path)
+        ],
+        "file_dep": [str(file) for file in inputs],
+        "targets": [str(path), *(str(target) for target in targets)],
+        "uptodate": [config_changed(slice_), intact],
+        "task_dep": list(after),
+        "clean": [CleanAction([*owns, path, project.log(name)], project.shown)],
+        "meta": {"manifest": path},
+    }

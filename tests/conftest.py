@@ -1,0 +1,62 @@
+"""What tests share."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.stage import Job
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Recorder:
+    """A job that remembers what was said."""
+
+    def __init__(self, folder: Path):
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+        self.job = Job(
+            name="test:job",
+            log=folder / "logs" / "test.log",
+            progress=lambda done, total: None,
+            line=self.lines.append,
+            warn=self.warnings.append,
+        )
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Recorder:
+    return Recorder(tmp_path)
+
+
+@pytest.fixture
+def job(recorder: Recorder) -> Job:
+    return recorder.job
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The project's own configuration in a folder of its own."""
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    shutil.copy(ROOT / "config.yaml", folder)
+    for name in ("patches", "envs"):
+        shutil.copytree(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture
+def edit_config(clone: Path) -> Callable[[Callable[[dict], None]], Path]:
+    """Changes the copied configuration with a function, and returns its path."""
+
+    def edit(change: Callable[[dict], None]) -> Path:
+        path = clone / "config.yaml"
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        change(data)
+        path.write_text(yaml.safe_dump(data), encoding="utf-8")
+        return path
+
+    return edit

@@ -1,0 +1,94 @@
+"""Programs: their output is kept, their failure is explained, and they do end."""
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks import process
+from tasks.errors import BuildError
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def test_the_log_has_the_command_and_both_streams(tmp_path):
+    log = tmp_path / "logs" / "a.log"
+    code = "import sys; print('out', flush=True); print('err', file=sys.stderr)"
+    finished = process.run(python(code), log=log)
+    text = log.read_text(encoding="utf-8")
+    assert text.startswith("$ ") and text.endswith("out\nerr\nexit status 0\n")
+    assert finished == process.Finished(0, ("out", "err"))
+
+
+def test_a_failure_carries_status_log_and_last_lines(tmp_path):
+    log = tmp_path / "a.log"
+    with pytest.raises(BuildError) as caught:
+        process.run(python("print('why'); raise SystemExit(3)"), log=log)
+    assert "ended with exit status 3" in caught.value.message
+    assert caught.value.tail == ("why",)
+    assert caught.value.log == log
+
+
+def test_only_the_last_lines_are_carried(tmp_path):
+    finished = process.run(python("for i in range(1000): print(i)"), log=tmp_path / "a.log")
+    assert finished.tail == tuple(str(i) for i in range(1000 - process.TAIL_LINES, 1000))
+
+
+def test_a_missing_program_is_one_line(tmp_path):
+    with pytest.raises(BuildError, match="no-such-program cannot be started .* is it installed"):
+        process.run(["no-such-program"], log=tmp_path / "a.log")
+
+
+def test_arguments_with_spaces_and_quotes_arrive_as_they_are(tmp_path):
+    lines: list[str] = []
+    words = ["a b", 'c"d', "é", "$HOME"]
+    process.run(
+        [*python("import sys; sys.stdout.reconfigure(encoding='utf-8')\nfor a in sys.argv[1:]: print(a)"), *words],
+        log=tmp_path / "a.log", line=lines.append,
+    )  # fmt: skip
+    assert lines == words
+
+
+def test_output_that_is_no_utf8_is_kept(tmp_path):
+    finished = process.run(
+        python("import sys; sys.stdout.buffer.write(b'caf\\xe9\\n')"), log=tmp_path / "a.log"
+    )
+    assert finished.tail == ("caf\N{REPLACEMENT CHARACTER}",)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="looks for the process in /proc")
+def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path):
+    pid_file = tmp_path / "pid"
+    child = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    started = time.monotonic()
+    with pytest.raises(BuildError, match="was ended after 2 s without a result"):
+        process.run(python(code), log=tmp_path / "a.log", timeout=2)
+    assert time.monotonic() - started < 30
+    stat = Path("/proc", pid_file.read_text(encoding="utf-8"), "stat")
+    time.sleep(0.2)
+    assert not stat.exists() or " Z " in stat.read_text(encoding="utf-8")
+
+
+def test_kill_all_ends_what_runs_in_other_threads(tmp_path):
+    caught: list[BuildError] = []
+
+    def work() -> None:
+        try:
+            process.run(python("import time; print('up', flush=True); time.sleep(60)"),
+                        log=tmp_path / "a.log", line=lambda line: up.set())  # fmt: skip
+        except BuildError as error:
+            caught.append(error)
+
+    up = threading.Event()
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert up.wait(30)
+    process.kill_all()
+    thread.join(30)
+    assert not thread.is_alive() and len(caught) == 1
