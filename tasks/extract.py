@@ -1,0 +1,132 @@
+"""extract:ARTIFACT - unpacks an archive safely into the build folder.
+
+    manifest fetch-NAME.json -> CACHE/downloads/... -> build/.../extracted/NAME/
+    -> manifest extract-NAME.json: which source it came from, and every file
+
+Only the members that config.yaml names are unpacked, where it names any.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tasks import archive, manifest, pe
+from tasks.config import Artifact, Source
+from tasks.errors import BuildError
+from tasks.fetch import artifacts_of
+from tasks.manifest import Made
+from tasks.project import Project
+from tasks.stage import Job, stage
+
+
+def check_signatures(folder: Path, signed_by: dict[str, str], name: str) -> int:
+    """Check who signed the files of an unpacked artifact.
+
+    Args:
+        folder: the artifact's top folder.
+        signed_by: pattern of file names, relative to `folder` -> the signer's name.
+        name: the artifact, for messages.
+
+    Returns:
+        how many files were checked.
+
+    Raises:
+        BuildError: a file is unsigned, altered or signed by somebody else, or a pattern matches
+            nothing.
+    """
+    checked = 0
+    for pattern, expected in signed_by.items():
+        where = f'config.yaml, artifacts.{name}.signed_by."{pattern}"'
+        matching = sorted(path for path in folder.glob(pattern) if path.is_file())
+        if not matching:
+            raise BuildError(
+                f"no file matches {where}; the archive is not what it was expected to be"
+            )
+        for path in matching:
+            signer = pe.signer(path)
+            if signer != expected:
+                found = f"is signed by {signer}" if signer else "is not signed"
+                raise BuildError(
+                    f"{path.name} {found}, expected {expected} ({where}); the binary was replaced "
+                    f"or altered by whoever packed the archive. Do not use it; name another source"
+                )
+            checked += 1
+    return checked
+
+
+def unpack(
+    archive_path: Path, source: Source, members: Sequence[str], target: Path, job: Job
+) -> None:
+    """Unpack a source's archive, or the archive inside it, so that its root becomes `target`."""
+    wanted = [f"{source.root}/{member}" if source.root else member for member in members]
+    outer = target.with_name(target.name + ".outer")
+    if source.inner is not None:
+        archive.unpack(archive_path, outer, members=[source.inner], trusted=True)
+        archive_path = outer / source.inner
+    archive.unpack(
+        archive_path,
+        target,
+        members=wanted,
+        strip=source.root,
+        trusted=True,  # its hash has been checked
+        progress=job.progress,
+    )
+    shutil.rmtree(outer, ignore_errors=True)
+
+
+def extract(name: str, artifact: Artifact, fetched: Path, target: Path, job: Job) -> Made:
+    """Unpack an artifact that has been fetched.
+
+    Args:
+        name: the artifact's name in config.yaml.
+        fetched: the manifest of its fetch task.
+        target: the folder to make: the artifact's root.
+    """
+    download = manifest.read(fetched)
+    if download is None or download.root is None:
+        raise BuildError(f'{fetched} cannot be read; run "doit fetch:{name}" again')
+    source = artifact.sources[download.details["source"]]
+    path = download.root / download.details["archive"]
+    unpack(path, source, source.members or artifact.members, target, job)
+    checked = check_signatures(target, artifact.signed_by, name)
+    files = manifest.record(target)
+    signed = f", {checked} signatures verified" if checked else ""
+    return Made(
+        f"{len(files)} files of {path.name}{signed}",
+        where=target,
+        root=target,
+        files=files,
+        details={"source": download.details["source"]},
+    )
+
+
+def source_of(project: Project, artifact: str) -> Source:
+    """The source from which an unpacked artifact came.
+
+    Raises:
+        BuildError: the artifact has not been unpacked.
+    """
+    made = manifest.read(project.manifest(f"extract:{artifact}"))
+    if made is None:
+        raise BuildError(f'{artifact} is not unpacked; run "doit extract:{artifact}"')
+    return project.config.artifacts[artifact].sources[int(made.details["source"])]
+
+
+def create(project: Project) -> Iterator[dict[str, Any]]:
+    """extract:ARTIFACT for every artifact that is to be unpacked."""
+    yield {"basename": "extract", "name": None, "doc": "unpack them, safely, and check signatures"}
+    for name, artifact in artifacts_of(project).items():
+        if not artifact.unpack:
+            continue
+        target = project.source_tree(name)
+        yield stage(
+            project,
+            f"extract:{name}",
+            f"unpack {name}",
+            partial(extract, name, artifact, project.manifest(f"fetch:{name}"), target),
+            settings=artifact,
+            needs=[f"fetch:{name}"],
+            owns=[target],
+        )
