@@ -1,0 +1,7 @@
+"""FFCV for Windows as a task graph: run `doit list` for the stages, `doit` for all of them."""
+
+from tasks.graph import doit_config, task_graph
+
+__all__ = ["DOIT_CONFIG", "task_graph"]
+
+DOIT_CONFIG = doit_config()

@@ -1,0 +1,35 @@
+"""Runs in the Windows Python: imports modules, and says how it went as one line of JSON.
+
+Usage: python imports.py MODULE...
+"""
+
+import importlib
+import json
+import sys
+import time
+import traceback
+
+
+def main() -> int:
+    """Import every module named in the arguments; 0 if all could be."""
+    results = []
+    for name in sys.argv[1:]:
+        print(f"import {name}", flush=True)
+        started = time.perf_counter()
+        result: dict[str, object] = {"module": name, "status": "passed"}
+        try:
+            module = importlib.import_module(name)
+            result["file"] = getattr(module, "__file__", None)
+        except BaseException as error:
+            traceback.print_exc()
+            result["status"] = "failed"
+            result["error"] = f"{type(error).__name__}: {error}"
+        result["seconds"] = round(time.perf_counter() - started, 2)
+        results.append(result)
+    outcome = {"python": sys.version, "platform": sys.platform, "imports": results}
+    print(json.dumps(outcome), flush=True)
+    return 0 if all(result["status"] == "passed" for result in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""The whole graph in the order of the work, and doit's settings for it."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from tasks import (
+    dlls,
+    environment,
+    extract,
+    fetch,
+    install,
+    libs,
+    lock,
+    prereqs,
+    source,
+    toolchain,
+    verify,
+    wheel,
+    windows_python,
+)
+from tasks.project import project
+from tasks.reporter import Reporter
+
+STAGES = (
+    prereqs,
+    fetch,
+    extract,
+    toolchain,
+    environment,
+    windows_python,
+    libs,
+    source,
+    wheel,
+    install,
+    dlls,
+    verify,
+    lock,
+)
+
+DEFAULT_TASKS = [
+    "prereqs", "fetch", "extract", "toolchain", "env", "libs", "source", "wheel", "install",
+    "dlls", "verify:closure", "verify:import",
+]  # fmt: skip
+
+
+def task_graph() -> Iterator[dict[str, Any]]:
+    """All tasks, in the order in which `doit list` shows them."""
+    for module in STAGES:
+        yield from module.create(project())
+
+
+def doit_config() -> dict[str, Any]:
+    """DOIT_CONFIG: https://pydoit.org/configuration.html"""
+    build = project().build
+    build.mkdir(parents=True, exist_ok=True)
+    return {
+        "default_tasks": DEFAULT_TASKS,
+        "backend": "sqlite3",
+        "dep_file": str(build / ".doit.db"),
+        "reporter": Reporter,
+        "par_type": "thread",
+        "num_process": max(2, min(8, os.cpu_count() or 2)),
+        "cleanforget": True,
+        "sort": "definition",
+        "verbosity": 0,
+    }

@@ -1,0 +1,122 @@
+"""libs:NAME - every native library in one uniform prefix: bin/, include/, lib/.
+
+    cmake     extracted source -> CMake + Ninja -> install tree -> stage map -> prefix
+    prebuilt  extracted release                                 -> stage map -> prefix
+
+What comes later sees prefixes, and never how a library came to be.
+"""
+
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tasks import cmake, extract, host, manifest, staging, toolchain
+from tasks.config import CMakeRecipe, CMakeValue, PrebuiltRecipe
+from tasks.manifest import Made
+from tasks.project import Project
+from tasks.stage import Job, stage
+
+
+def optional_features(recipe: CMakeRecipe) -> dict[str, Path | None]:
+    """Feature -> the host's program that switches it on, or None where it is missing."""
+    return {option.feature: host.program(option.program) for option in recipe.optional}
+
+
+def cmake_defines(recipe: CMakeRecipe, features: dict[str, Path | None]) -> dict[str, CMakeValue]:
+    """A recipe's cache entries, its optional features switched on or off."""
+    defines = dict(recipe.defines)
+    for option in recipe.optional:
+        defines |= option.on if features[option.feature] else option.off
+    return defines
+
+
+def _made(name: str, prefix: Path, features: dict[str, Path | None]) -> Made:
+    files = manifest.record(prefix)
+    binaries = [Path(file).name for file in files if file.startswith(("bin/", "lib/"))]
+    switched = "".join(
+        f"; {feature}: {'on' if found else 'off'}" for feature, found in features.items()
+    )
+    return Made(
+        f"{', '.join(binaries)}{switched}",
+        where=prefix,
+        root=prefix,
+        files=files,
+        details={"library": name, "features": {k: str(v) for k, v in features.items() if v}},
+    )
+
+
+def build_with_cmake(
+    project: Project, name: str, recipe: CMakeRecipe, features: dict[str, Path | None], job: Job
+) -> Made:
+    """Build a library from its extracted source and stage it."""
+    for option in recipe.optional:
+        if features[option.feature] is None:
+            job.warn(
+                f"{option.program} was not found, so {name} is built without {option.feature}: "
+                f"{option.without}. Install {option.program} and run doit again"
+            )
+    work = project.build / "work" / name
+    install = work / "install"
+    compiler = toolchain.load(toolchain.toolchain_file(project))
+    cmake.build(
+        project.source_tree(recipe.artifact),
+        install,
+        # Objects of two compilers do not mix, and Ninja does not see which one a wrapper calls.
+        work / f"{compiler.kind}-{compiler.version}",
+        compiler,
+        cmake_defines(recipe, features),
+        job,
+    )
+    prefix = project.prefix(name)
+    where = f"config.yaml, libraries.{name}.recipes.cmake"
+    staging.stage_prefix(install, recipe.stage, prefix, contents=recipe.contents, where=where)
+    shutil.rmtree(install)
+    return _made(name, prefix, features)
+
+
+def take_prebuilt(project: Project, name: str, recipe: PrebuiltRecipe, job: Job) -> Made:
+    """Stage a library from its extracted release."""
+    source = extract.source_of(project, recipe.artifact)
+    assert source.stage is not None  # tasks.config checks it
+    prefix = project.prefix(name)
+    staging.stage_prefix(
+        project.source_tree(recipe.artifact),
+        source.stage,
+        prefix,
+        contents=recipe.contents,
+        where=f"config.yaml, libraries.{name}.recipes.prebuilt",
+    )
+    return _made(name, prefix, {})
+
+
+def create(project: Project) -> Iterator[dict[str, Any]]:
+    """libs:NAME for every library of the profile."""
+    yield {"basename": "libs", "name": None, "doc": "native libraries, each in a prefix of its own"}
+    for name, kind in project.profile.libraries.items():
+        recipes = project.config.libraries[name].recipes
+        owns = [project.prefix(name), project.build / "work" / name]
+        if kind == "cmake":
+            assert recipes.cmake is not None
+            features = optional_features(recipes.cmake)
+            yield stage(
+                project,
+                f"libs:{name}",
+                f"build {name} from source",
+                partial(build_with_cmake, project, name, recipes.cmake, features),
+                settings={"recipe": recipes.cmake, "features": features},
+                needs=[f"extract:{recipes.cmake.artifact}", "toolchain"],
+                owns=owns,
+            )
+        else:
+            assert recipes.prebuilt is not None
+            yield stage(
+                project,
+                f"libs:{name}",
+                f"take {name} as released",
+                partial(take_prebuilt, project, name, recipes.prebuilt),
+                settings=recipes.prebuilt,
+                needs=[f"extract:{recipes.prebuilt.artifact}"],
+                owns=owns,
+            )

@@ -1,0 +1,70 @@
+"""lock:NAME - from a short list of requirements to one with every version and hash.
+
+    envs/ffcv.in    --uv--> envs/zig-cp311.txt   what the Windows environment holds
+    pyproject.toml  --uv--> envs/runner.txt      what runs doit, on every OS
+
+Plain requirements files are committed: they name no index. Run again to pick up a change
+of the lists; versions that still fit stay as they are.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tasks import host, process
+from tasks.environment import UV_PLATFORM, uv_environment
+from tasks.manifest import Made
+from tasks.project import Project
+from tasks.stage import Job, stage
+
+
+def compile_lock(source: Path, lock: Path, options: list[str], cache: Path, job: Job) -> Made:
+    """Resolve `source` into `lock`, with hashes.
+
+    Args:
+        options: what to resolve for, in uv's words.
+    """
+    process.run(
+        [
+            host.runner_program("uv"), "pip", "compile", source.name,
+            "--generate-hashes", "--quiet",
+            "--no-emit-index-url", "--no-emit-find-links",
+            "--custom-compile-command", "doit lock",
+            *options,
+            "--output-file", lock,
+        ],
+        log=job.log, cwd=source.parent, env=uv_environment(cache), line=job.line,
+    )  # fmt: skip
+    pinned = sum("==" in line for line in lock.read_text(encoding="utf-8").splitlines())
+    return Made(f"{pinned} packages pinned", where=lock)
+
+
+def create(project: Project) -> Iterator[dict[str, Any]]:
+    """lock:runner, and one lock for each Windows Python of the profile."""
+    yield {
+        "basename": "lock",
+        "name": None,
+        "doc": "resolve envs/*.in into hash-locked requirements",
+    }
+    environment = project.profile.environment
+    locks = {
+        "runner": (
+            project.root / "pyproject.toml",
+            project.root / "envs" / "runner.txt",
+            ["--universal", "--python-version", "3.11", "--extra", "test"],
+        )
+    }
+    for version, python in environment.pythons.items():
+        lock = project.root / python.requirements
+        options = ["--python-platform", UV_PLATFORM, "--python-version", version]
+        locks[lock.stem] = (project.root / environment.requirements_in, lock, options)
+    for name, (source, lock, options) in locks.items():
+        task = stage(
+            project,
+            f"lock:{name}",
+            f"resolve {source.name} into {lock.name}",
+            partial(compile_lock, source, lock, options, project.cache),
+            settings=options,
+        )
+        yield {**task, "uptodate": [False], "targets": []}

@@ -1,0 +1,112 @@
+"""prereqs - what this machine has, and what is missing for which stage. Never fails."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tasks import host, manifest, wine
+from tasks.manifest import Made
+from tasks.project import Project
+from tasks.stage import Job, stage
+
+NEEDED_GB = 8.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that was looked at: `state` is "ok", "missing" or "info"."""
+
+    what: str
+    state: str
+    detail: str
+
+
+def _program(what: str, name: str, needed_for: str, get_it: str) -> Line:
+    found = host.program(name)
+    if found:
+        return Line(what, "ok", str(found))
+    return Line(what, "missing", f"needed for {needed_for}; get it with: {get_it}")
+
+
+def _nvidia() -> Line:
+    """The NVIDIA driver, asked through nvidia-smi. Only information."""
+    program = host.program("nvidia-smi")
+    if program is None:
+        return Line("NVIDIA driver", "info", "not found; PyTorch will use the CPU")
+    query = [str(program), "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return Line("NVIDIA driver", "info", "nvidia-smi is there but gives no answer")
+    return Line("NVIDIA driver", "ok", "; ".join(done.stdout.split("\n")).strip("; "))
+
+
+def _free(what: str, folder: Path) -> Line:
+    folder = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(folder).free / 1e9
+    if free >= NEEDED_GB:
+        return Line(what, "ok", f"{free:.0f} GB free in {folder}")
+    return Line(
+        what, "missing", f"{free:.1f} GB free in {folder}; a full build takes {NEEDED_GB:.0f} GB"
+    )
+
+
+def look(project: Project) -> list[Line]:
+    """Look at everything that the selected profile uses."""
+    lines = [
+        Line("host", "ok", f"{platform.system()} {platform.release()} {platform.machine()}"),
+        Line("Python that runs doit", "ok", f"{platform.python_version()} ({sys.executable})"),
+    ]
+    for name, kind in project.profile.libraries.items():
+        recipe = project.config.libraries[name].recipes.cmake
+        if kind == "cmake" and recipe is not None:
+            lines += [
+                _program(
+                    o.program, o.program, f"{o.feature} in {name}", f"apt-get install {o.program}"
+                )
+                for o in recipe.optional
+            ]
+    if os.name != "nt":
+        found = wine.find()
+        lines.append(
+            Line("wine", "ok", str(found))
+            if found
+            else Line("wine", "missing", f"needed for verify:import; {wine.INSTALL_HINT}")
+        )
+    lines += [_free("disk, build", project.build), _free("disk, cache", project.cache), _nvidia()]
+    return lines
+
+
+def report(project: Project, job: Job) -> Made:
+    """Write prereqs.json, and warn of what is missing."""
+    lines = look(project)
+    for line in lines:
+        if line.state == "missing":
+            job.warn(f"{line.what}: {line.detail}")
+    path = project.build / "prereqs.json"
+    manifest.write_atomically(path, json.dumps([asdict(line) for line in lines], indent=1) + "\n")
+    missing = [line.what for line in lines if line.state == "missing"]
+    return Made(f"missing: {', '.join(missing)}" if missing else "nothing is missing", where=path)
+
+
+def create(project: Project) -> Iterator[dict[str, Any]]:
+    """prereqs."""
+    recipes = [project.config.libraries[name].recipes.cmake for name in project.profile.libraries]
+    programs = ["wine", "nvidia-smi", *(o.program for r in recipes if r for o in r.optional)]
+    yield stage(
+        project,
+        "prereqs",
+        "look at this machine: what is there, what is missing, for what",
+        partial(report, project),
+        settings={"found": {name: host.program(name) for name in programs}},
+        targets=[project.build / "prereqs.json"],
+        owns=[project.build / "prereqs.json"],
+    )

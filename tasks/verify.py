@@ -1,0 +1,150 @@
+"""verify:* - proof that the result works, each with its outcome as verify/NAME.json.
+
+    closure    static: every import of the extension, and by which rule Windows finds it
+    import     `import ffcv, fastxtend` and what people import of them, in the Windows Python
+
+A check whose tool is missing says "not run", never "passed".
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tasks import dlls, loader, manifest, windows_python, wine
+from tasks.errors import BuildError
+from tasks.manifest import Made
+from tasks.project import Project
+from tasks.stage import Job, stage
+
+CHECKS = Path(__file__).parent / "checks"
+
+
+def report_file(project: Project, name: str) -> Path:
+    """Where the outcome of a check is."""
+    return project.build / "verify" / f"{name}.json"
+
+
+def _write_report(project: Project, name: str, data: Any) -> Path:
+    path = report_file(project, name)
+    manifest.write_atomically(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def check_closure(project: Project, job: Job) -> Made:
+    """Resolve every import of the built extensions as Windows' loader would.
+
+    Raises:
+        BuildError: imports are missing; names them and the places that were looked into.
+    """
+    environment = loader.detect_environment(project.environment)
+    found: list[loader.Resolution] = []
+    for extension in dlls.extensions(project):
+        closure = loader.closure(extension, environment)
+        if closure.problem:
+            raise BuildError(f"{extension.name}: {closure.problem}")
+        found += closure.resolutions
+    report = _write_report(project, "closure", [_row(resolution) for resolution in found])
+    missing = [r for r in found if r.rule is loader.Rule.MISSING and not r.delay]
+    if missing:
+        first = missing[0]
+        places = ", ".join(str(place.folder or place.rule.value) for place in first.tried)
+        names = ", ".join(f"{r.name} (for {r.importer.name})" for r in missing)
+        raise BuildError(
+            f"Windows would not find {names}; looked for {first.name} in {places}. Import would "
+            'end with "DLL load failed". Run doit dlls; if that is no help, see '
+            f"{project.shown(report)}"
+        )
+    rules = Counter(resolution.rule.value for resolution in found)
+    counts = ", ".join(f"{count} by {rule}" for rule, count in rules.items())
+    return Made(f"{len(found)} imports found: {counts}", where=report)
+
+
+def _row(resolution: loader.Resolution) -> dict[str, Any]:
+    """A resolution as data."""
+    return {
+        "import": resolution.name,
+        "importer": resolution.importer.name,
+        "rule": resolution.rule.value,
+        "file": str(resolution.found) if resolution.found else None,
+        "tried": [str(place.folder or place.rule.value) for place in resolution.tried],
+        "delay": resolution.delay,
+    }
+
+
+def check_imports(project: Project, job: Job) -> Made:
+    """Import what people import, in the Windows Python.
+
+    Raises:
+        BuildError: an import failed.
+    """
+    if not windows_python.available():
+        return Made(f"wine not found; {wine.INSTALL_HINT}, then run doit again", status="not run")
+    check = project.config.verify.import_
+    finished, lines = windows_python.run(
+        project,
+        [CHECKS / "imports.py", *check.modules],
+        job,
+        timeout=check.timeout_seconds,
+        cwd=project.build,
+    )
+    outcome = windows_python.last_json(lines)
+    if outcome is None:
+        raise BuildError(
+            f"the Windows Python ended with status {finished.status} before it could import "
+            f"anything; the environment may be damaged: doit clean env, then doit",
+            log=job.log,
+            tail=finished.tail,
+        )
+    report = _write_report(project, "import", outcome)
+    failed = [result for result in outcome["imports"] if result["status"] != "passed"]
+    if failed or finished.status:
+        what = "; ".join(f"import {r['module']}: {r['error']}" for r in failed)
+        raise BuildError(
+            f"{what or f'exit status {finished.status}'}. If a DLL could not be loaded, "
+            "run doit verify:closure, which names it",
+            log=job.log,
+            tail=finished.tail,
+        )
+    seconds = sum(result["seconds"] for result in outcome["imports"])
+    start = windows_python.launcher(project)
+    return Made(
+        f"imported {', '.join(check.modules)} in Windows Python "
+        f"{outcome['python'].split()[0]} in {seconds:.0f} s",
+        where=report,
+        details={"use": f'To use it: {project.shown(start)} -c "import ffcv; print(ffcv)"'},
+    )
+
+
+def create(project: Project) -> Iterator[dict[str, Any]]:
+    """verify:closure and verify:import."""
+    yield {"basename": "verify", "name": None, "doc": "prove that the result works"}
+    installs = [f"install:{name}" for name in project.profile.packages]
+    yield stage(
+        project,
+        "verify:closure",
+        "find every DLL as Windows' loader would (static)",
+        partial(check_closure, project),
+        settings={},
+        needs=["env:python", *installs, "dlls"],
+        targets=[report_file(project, "closure")],
+        owns=[report_file(project, "closure")],
+    )
+    yield stage(
+        project,
+        "verify:import",
+        "import the packages in the Windows Python",
+        partial(check_imports, project),
+        settings=project.config.verify.import_,
+        needs=["env:python", "env:packages", *windows_needs(), *installs, "dlls"],
+        files=[CHECKS / "imports.py"],
+        after=["verify:closure"],
+        owns=[report_file(project, "import")],
+    )
+
+
+def windows_needs() -> list[str]:
+    """The tasks that make the Windows Python runnable on this machine."""
+    return [] if windows_python.WINDOWS else ["env:wine"]

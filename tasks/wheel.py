@@ -1,0 +1,155 @@
+"""wheel:PACKAGE - the package's own build back end, run in a composed build environment.
+
+patched tree + toolchain + prefixes + Windows Python
+  -> build environment (saved beside the log)
+  -> python -m build --no-isolation -> build/.../wheels/PACKAGE/NAME-cp311-cp311-win_amd64.whl
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tasks import build_environment, host, manifest, pe, process, source, toolchain
+from tasks.build_environment import LinkedLibrary
+from tasks.config import Build
+from tasks.errors import BuildError
+from tasks.manifest import Made
+from tasks.project import Project
+from tasks.stage import Job, stage
+
+# Seconds. FFCV's own discovery of libraries can loop for ever where it finds none.
+TIMEOUT = 1800
+
+
+def wheel_folder(project: Project, package: str) -> Path:
+    """Where a package's wheel is."""
+    return project.build / "wheels" / package
+
+
+def linked_libraries(project: Project, build: Build) -> list[LinkedLibrary]:
+    """The staged libraries that a package links."""
+    return [
+        LinkedLibrary(
+            project.prefix(name),
+            project.config.libraries[name].link,
+            project.config.libraries[name].pkg_config,
+        )
+        for name in build.libraries
+    ]
+
+
+def extension_file(build: Build, project: Project) -> Path:
+    """The extension module's file inside a wheel or site-packages."""
+    return Path(*build.extension.split(".")).with_suffix(project.target.extension_suffix)
+
+
+def build_wheel(project: Project, name: str, build: Build, job: Job) -> Made:
+    """Build a package's wheel for the target Python.
+
+    Raises:
+        BuildError: the build failed, or what it made is no extension module for 64-bit Windows.
+    """
+    folder = wheel_folder(project, name)
+    shutil.rmtree(folder, ignore_errors=True)
+    tree, output, pkg_config = folder / "tree", folder / "out", folder / "pkgconfig"
+    shutil.copytree(source.source_folder(project, name), tree, copy_function=shutil.copyfile)
+    libraries = linked_libraries(project, build)
+    pkg_config.mkdir()
+    for file, text in build_environment.pkg_config_files(libraries).items():
+        (pkg_config / file).write_text(text, encoding="utf-8", newline="\n")
+    variables = build_environment.compose(
+        toolchain.load(toolchain.toolchain_file(project)),
+        project.target,
+        project.environment,
+        libraries,
+        build.definitions,
+        pkg_config,
+    )
+    saved = job.log.with_suffix(".environment.json")
+    manifest.write_atomically(saved, json.dumps(variables, indent=1, ensure_ascii=False) + "\n")
+    env = host.environment(variables)
+    process.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", output, tree],
+        log=job.log, cwd=folder, env=env, line=job.line, timeout=TIMEOUT,
+    )  # fmt: skip
+    [built] = output.glob("*.whl")
+    tag = project.target.tag
+    process.run(
+        # The front end tags for the Python that it runs in.
+        [sys.executable, "-m", "wheel", "tags", "--remove", "--python-tag", tag, "--abi-tag", tag,
+         "--platform-tag", project.target.platform_tag, built],
+        log=job.log, cwd=folder, env=env, line=job.line,
+    )  # fmt: skip
+    [tagged] = output.glob("*.whl")
+    final = folder / tagged.name
+    tagged.rename(final)
+    extension = _unpack_extension(final, extension_file(build, project), folder)
+    for leftover in (tree, output, pkg_config):
+        shutil.rmtree(leftover)
+    imports = ", ".join(
+        n for n in pe.read_pe(extension).imports if not n.lower().startswith("api-ms-")
+    )
+    return Made(
+        f"{final.name}; imports {imports}",
+        where=final,
+        root=folder,
+        files=manifest.record(folder, [final, extension]),
+        details={"wheel": final.name, "environment": str(saved)},
+    )
+
+
+def _unpack_extension(wheel: Path, extension: Path, folder: Path) -> Path:
+    """Lay the extension module beside its wheel, and see that it is one for Windows."""
+    import zipfile
+
+    with zipfile.ZipFile(wheel) as archive:
+        if extension.as_posix() not in archive.namelist():
+            raise BuildError(
+                f"{wheel.name} holds no {extension.as_posix()}; the build made something else than "
+                "config.yaml, packages.NAME.build.extension says"
+            )
+        target = folder / extension.name
+        target.write_bytes(archive.read(extension.as_posix()))
+    machine = pe.read_pe(target).machine
+    init = f"PyInit_{extension.name.split('.')[0]}"
+    if machine != "x64" or init not in pe.exports(target):
+        raise BuildError(
+            f"{extension.name} is for {machine} and exports "
+            f"{', '.join(sorted(pe.exports(target)))}; an extension module for 64-bit Windows exports {init}. See the build's log"
+        )
+    return target
+
+
+def create(project: Project) -> Iterator[dict[str, Any]]:
+    """wheel:PACKAGE for every package that is built here."""
+    yield {"basename": "wheel", "name": None, "doc": "let the package build itself into a wheel"}
+    for name in project.profile.packages:
+        build = project.config.packages[name].build
+        if build is None:
+            continue
+        yield stage(
+            project,
+            f"wheel:{name}",
+            f"build the wheel of {name}",
+            partial(build_wheel, project, name, build),
+            settings={
+                "libraries": {n: project.config.libraries[n].link for n in build.libraries},
+                "definitions": build.definitions,
+                "extension": build.extension,
+            },
+            needs=[
+                f"source:{name}",
+                "toolchain",
+                "env:python",
+                *(f"libs:{library}" for library in build.libraries),
+            ],
+            targets=[wheel_folder(project, name) / w for w in [project.wheel_name(name)] if w],
+            owns=[
+                wheel_folder(project, name),
+                project.log(f"wheel:{name}").with_suffix(".environment.json"),
+            ],
+        )
