@@ -148,10 +148,34 @@ class ImportCheck(Model):
     timeout_seconds: int
 
 
+class RoundtripCheck(Model):
+    """verify:roundtrip."""
+
+    timeout_seconds: int
+
+
+class DefectsCheck(Model):
+    """verify:defects."""
+
+    tests: str
+    timeout_seconds: int
+
+
+class UpstreamCheck(Model):
+    """verify:upstream and verify:upstream-unpatched."""
+
+    package: str
+    seconds_per_test: int
+    expected: str
+
+
 class Verify(Model):
     """The checks of the finished environment."""
 
     import_: ImportCheck = Field(alias="import")
+    roundtrip: RoundtripCheck
+    defects: DefectsCheck
+    upstream: UpstreamCheck
 
 
 class Wine(Model):

@@ -2,11 +2,14 @@
 
     closure    static: every import of the extension, and by which rule Windows finds it
     import     `import ffcv, fastxtend` and what people import of them, in the Windows Python
+    roundtrip  a dataset written, read back in every way, and trained on
+    defects    the tests of our patches, one file for each
 
 A check whose tool is missing says "not run", never "passed".
 """
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -17,6 +20,7 @@ from tasks import dlls, loader, manifest, windows_python, wine
 from tasks.errors import BuildError
 from tasks.manifest import Made
 from tasks.project import Project
+from tasks.source import source_folder
 from tasks.stage import Job, stage
 
 CHECKS = Path(__file__).parent / "checks"
@@ -81,7 +85,7 @@ def check_imports(project: Project, job: Job) -> Made:
         BuildError: an import failed.
     """
     if not windows_python.available():
-        return Made(f"wine not found; {wine.INSTALL_HINT}, then run doit again", status="not run")
+        return _not_run()
     check = project.config.verify.import_
     finished, lines = windows_python.run(
         project,
@@ -118,10 +122,89 @@ def check_imports(project: Project, job: Job) -> Made:
     )
 
 
+def check_roundtrip(project: Project, job: Job) -> Made:
+    """Write a dataset, read it back in every way, and train on it, in the Windows Python.
+
+    Raises:
+        BuildError: a check failed; names it and what is wrong, most likely.
+    """
+    if not windows_python.available():
+        return _not_run()
+    seconds = project.config.verify.roundtrip.timeout_seconds
+    folder = project.build / "verify" / "roundtrip"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    finished, lines = windows_python.run(
+        project,
+        [CHECKS / "roundtrip.py", folder, str(seconds)],
+        job,
+        timeout=seconds + 120,
+        cwd=folder,
+    )
+    outcome = windows_python.last_json(lines)
+    if outcome is None:
+        raise BuildError(
+            f"the Windows Python ended with status {finished.status} and without an outcome; "
+            "run doit verify:import first",
+            log=job.log,
+            tail=finished.tail,
+        )
+    report = _write_report(project, "roundtrip", outcome)
+    shutil.rmtree(folder)
+    failed = [check for check in outcome["checks"] if check["status"] == "failed"]
+    if failed or finished.status:
+        what = "; ".join(f"{check['name']}: {check['detail']}" for check in failed)
+        raise BuildError(
+            f"{what or f'exit status {finished.status}'}. Is every patch of config.yaml, "
+            "packages.ffcv.build.patches switched on?",
+            log=job.log,
+        )
+    versions = ", ".join(f"{name} {version}" for name, version in outcome["versions"].items())
+    return Made(f"{len(outcome['checks'])} checks passed ({versions})", where=report)
+
+
+def check_defects(project: Project, job: Job) -> Made:
+    """Run the tests of the patches in the Windows Python.
+
+    Raises:
+        BuildError: a test failed.
+    """
+    if not windows_python.available():
+        return _not_run()
+    check = project.config.verify.defects
+    # A copy, so that tests of other things are not collected with them.
+    folder = project.build / "verify" / "defects"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(project.root / check.tests, folder / "tests")
+    finished, _ = windows_python.run(
+        project,
+        ["-m", "pytest", "-v", "-p", "no:cacheprovider", "--rootdir", folder, folder / "tests"],
+        job,
+        timeout=check.timeout_seconds,
+        cwd=folder,
+        variables={
+            "FFCV_SOURCE": windows_python.path_for_windows(
+                source_folder(project, project.config.verify.upstream.package)
+            )
+        },
+    )
+    last = finished.tail[-1].strip("= ") if finished.tail else ""
+    if finished.status:
+        raise BuildError(f"pytest: {last}", log=job.log, tail=finished.tail)
+    shutil.rmtree(folder)
+    return Made(last, where=job.log)
+
+
+def _not_run() -> Made:
+    return Made(f"wine not found; {wine.INSTALL_HINT}, then run doit again", status="not run")
+
+
 def create(project: Project) -> Iterator[dict[str, Any]]:
-    """verify:closure and verify:import."""
+    """verify:closure, verify:import, verify:roundtrip and verify:defects."""
     yield {"basename": "verify", "name": None, "doc": "prove that the result works"}
     installs = [f"install:{name}" for name in project.profile.packages]
+    runnable = windows_python.needed_to_run(project)
+    checks = project.config.verify
     yield stage(
         project,
         "verify:closure",
@@ -137,14 +220,31 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
         "verify:import",
         "import the packages in the Windows Python",
         partial(check_imports, project),
-        settings=project.config.verify.import_,
-        needs=["env:python", "env:packages", *windows_needs(), *installs, "dlls"],
+        settings=checks.import_,
+        needs=runnable,
         files=[CHECKS / "imports.py"],
         after=["verify:closure"],
         owns=[report_file(project, "import")],
     )
-
-
-def windows_needs() -> list[str]:
-    """The tasks that make the Windows Python runnable on this machine."""
-    return [] if windows_python.WINDOWS else ["env:wine"]
+    yield stage(
+        project,
+        "verify:roundtrip",
+        "write a dataset, read it back, train on it",
+        partial(check_roundtrip, project),
+        settings=checks.roundtrip,
+        needs=runnable,
+        files=sorted(CHECKS.glob("roundtrip*.py")),
+        after=["verify:import"],
+        owns=[report_file(project, "roundtrip"), project.build / "verify" / "roundtrip"],
+    )
+    yield stage(
+        project,
+        "verify:defects",
+        "test each patch where it counts (minutes; not in the default run)",
+        partial(check_defects, project),
+        settings=checks.defects,
+        needs=[*runnable, *(f"source:{checks.upstream.package}",)],
+        files=sorted((project.root / checks.defects.tests).glob("*.py")),
+        after=["verify:import"],
+        owns=[project.build / "verify" / "defects"],
+    )

@@ -116,10 +116,12 @@ def _unpack_extension(wheel: Path, extension: Path, folder: Path) -> Path:
         target.write_bytes(archive.read(extension.as_posix()))
     machine = pe.read_pe(target).machine
     init = f"PyInit_{extension.name.split('.')[0]}"
-    if machine != "x64" or init not in pe.exports(target):
+    exported = pe.exports(target)
+    if machine != "x64" or init not in exported:
+        names = ", ".join(sorted(exported))
         raise BuildError(
-            f"{extension.name} is for {machine} and exports "
-            f"{', '.join(sorted(pe.exports(target)))}; an extension module for 64-bit Windows exports {init}. See the build's log"
+            f"{extension.name} is for {machine} and exports {names}; an extension module for "
+            f"64-bit Windows exports {init}. See the build's log"
         )
     return target
 

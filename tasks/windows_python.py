@@ -124,6 +124,17 @@ def last_json(lines: Sequence[str]) -> dict[str, Any] | None:
     return None
 
 
+def needed_to_run(project: Project) -> list[str]:
+    """The tasks whose products a program in the finished environment depends on."""
+    return [
+        "env:python",
+        "env:packages",
+        *([] if WINDOWS else ["env:wine"]),
+        *(f"install:{name}" for name in project.profile.packages),
+        "dlls",
+    ]
+
+
 def make_wine(project: Project, program: Path | None, job: Job) -> Made:
     """Make the Wine prefix and the launcher; without Wine, say so."""
     if program is None:
