@@ -15,6 +15,8 @@ from tasks import (
     prereqs,
     source,
     toolchain,
+    tools,
+    upstream,
     verify,
     wheel,
     windows_python,
@@ -35,12 +37,14 @@ STAGES = (
     install,
     dlls,
     verify,
+    upstream,
+    tools,
     lock,
 )
 
 DEFAULT_TASKS = [
     "prereqs", "fetch", "extract", "toolchain", "env", "libs", "source", "wheel", "install",
-    "dlls", "verify:closure", "verify:import",
+    "dlls", "verify:closure", "verify:import", "verify:roundtrip",
 ]  # fmt: skip
 
 

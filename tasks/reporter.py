@@ -63,12 +63,12 @@ class Reporter:
 
     def execute_task(self, task: Any) -> None:
         """A task begins (called from its thread)."""
-        if task.actions:
+        if task.actions and not _is_tool(task):
             screen.start(task.name)
 
     def add_success(self, task: Any) -> None:
         """A task has been executed."""
-        if not task.actions:
+        if not task.actions or _is_tool(task):
             return
         made = _made(task)
         seconds = screen.finish(task.name, summary=made.summary if made else "")
@@ -87,6 +87,8 @@ class Reporter:
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """A task has failed."""
+        if _is_tool(task) and not fail.report:
+            return  # the answer was no, and it has been printed
         seconds = screen.finish(task.name, failed=True)
         self.failed.append((task.name, fail))
         self._row(task, "failed", seconds, None)
@@ -122,7 +124,7 @@ class Reporter:
                 "Interrupted. Nothing half-made is kept; run the same command again to go on.",
                 style="yellow",
             )
-        elif not self.failed and not self.errors:
+        elif self.rows and not self.failed and not self.errors:
             self._last_words()
         if self._lock is not None:
             self._lock.release()
@@ -142,6 +144,11 @@ class Reporter:
         ]
         for command in use:
             screen.print(command, style="bold")
+
+
+def _is_tool(task: Any) -> bool:
+    """Whether a task answers a question, on standard output, and makes nothing."""
+    return bool((task.meta or {}).get("tool"))
 
 
 def _made(task: Any) -> manifest.Made | None:

@@ -6,8 +6,9 @@ zig's compiler and linker do it without any runtime library: a few hundredths of
 import re
 import struct
 import subprocess
-import sys
+import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def make_dll(
     """Make a DLL at `path` that imports one function of each DLL in `imports` and `delay`.
 
     The function's name is the DLL's, with letters and digits only, and "_value"; every DLL that
-    is made here exports its own.
+    is made here exports its own. The same arguments give the same bytes.
 
     Args:
         exports: names of further functions that it exports.
@@ -38,41 +39,71 @@ def make_dll(
         linker_version: what the header says of the linker.
     """
     pytest.importorskip("ziglang", reason="zig makes the PE files of this test")
+    data = bytearray(
+        _build(path.name, tuple(imports), tuple(delay), tuple(exports), machine, manifest, version)
+    )
+    (header,) = struct.unpack_from("<I", data, 0x3C)
+    struct.pack_into("<BB", data, header + 4 + 20 + 2, *linker_version)
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.parent / f".{path.name}.work"
-    folder.mkdir()
+    path.write_bytes(data)
+    return path
+
+
+@cache
+def _build(
+    name: str,
+    imports: tuple[str, ...],
+    delay: tuple[str, ...],
+    exports: tuple[str, ...],
+    machine: str,
+    manifest: str,
+    version: str,
+) -> bytes:
     cpu, dlltool_machine = TARGETS[machine]
     used = [*imports, *delay]
-    lines = [f"__declspec(dllimport) int {function(name)}(void);" for name in used]
-    calls = " + ".join(f"{function(name)}()" for name in used) or "1"
-    for name in (function(path.name), *exports):
-        lines.append(f"__declspec(dllexport) int {name}(void) {{ return {calls}; }}")
+    lines = [f"__declspec(dllimport) int {function(dll)}(void);" for dll in used]
+    calls = " + ".join(f"{function(dll)}()" for dll in used) or "1"
+    for exported in (function(name), *exports):
+        lines.append(f"__declspec(dllexport) int {exported}(void) {{ return {calls}; }}")
     lines.append("void *__delayLoadHelper2(void *a, void *b) { return 0; }")
-    (folder / "dll.c").write_text("\n".join(lines), encoding="utf-8")
-    target = f"{cpu}-windows-gnu"
-    zig("cc", "-target", target, "-O1", "-c", folder / "dll.c", "-o", folder / "dll.obj")
-    inputs: list[str | Path] = [folder / "dll.obj"]
-    for name in used:
-        definition = folder / f"{name}.def"
-        text = f'LIBRARY "{name}"\nEXPORTS\n {function(name)}\n'
-        definition.write_text(text, encoding="utf-8")
-        zig("dlltool", "-m", dlltool_machine, "-d", definition, "-l", folder / f"{name}.lib")
-        inputs.append(folder / f"{name}.lib")
-    resources = ""
-    if manifest:
-        (folder / "dll.manifest").write_text(manifest, encoding="utf-8")
-        resources += f'2 24 "{(folder / "dll.manifest").as_posix()}"\n'
-    if version:
-        resources += f"1 VERSIONINFO FILEVERSION {version.replace('.', ',')}\nBEGIN\nEND\n"
-    if resources:
-        (folder / "dll.rc").write_text(resources, encoding="utf-8")
-        zig("rc", folder / "dll.rc", folder / "dll.res")
-        inputs.append(folder / "dll.res")
-    output = [f"/out:{path}", f"/implib:{folder / 'own.lib'}"]
-    options = ["/lldmingw", "/dll", "/noentry", *(f"/delayload:{name}" for name in delay)]
-    zig("lld-link", *options, *output, *inputs)
-    _set_linker_version(path, linker_version)
-    return path
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        inputs = ["dll.obj"]
+        (folder / "dll.c").write_text("\n".join(lines), encoding="utf-8")
+        zig(folder, "cc", "-target", f"{cpu}-windows-gnu", "-O1", "-c", "dll.c", "-o", "dll.obj")
+        for dll in used:
+            text = f'LIBRARY "{dll}"\nEXPORTS\n {function(dll)}\n'
+            (folder / f"{dll}.def").write_text(text, encoding="utf-8")
+            zig(folder, "dlltool", "-m", dlltool_machine, "-d", f"{dll}.def", "-l", f"{dll}.lib")
+            inputs.append(f"{dll}.lib")
+        resources = [_resource(24, 2, manifest.encode())] if manifest else []
+        if version:
+            resources.append(_resource(16, 1, _version_info(version)))
+        if resources:
+            # A .res file opens with an empty entry.
+            (folder / "dll.res").write_bytes(_resource(0, 0, b"") + b"".join(resources))
+            inputs.append("dll.res")
+        options = ["/lldmingw", "/dll", "/noentry", *(f"/delayload:{dll}" for dll in delay)]
+        zig(folder, "lld-link", *options, f"/out:{name}", "/implib:own.implib", *inputs)
+        return (folder / name).read_bytes()
+
+
+def _resource(kind: int, number: int, data: bytes) -> bytes:
+    """Return an entry of a .res file.
+
+    https://learn.microsoft.com/windows/win32/menurc/resourceheader
+    """
+    name = struct.pack("<HHHH", 0xFFFF, kind, 0xFFFF, number)
+    header = struct.pack("<II", len(data), 32) + name + struct.pack("<IHHII", 0, 0, 0, 0, 0)
+    return header + data + bytes(-len(data) % 4)
+
+
+def _version_info(version: str) -> bytes:
+    """Return a VS_VERSIONINFO structure with nothing but a file version."""
+    a, b, c, d = map(int, version.split("."))
+    key = "VS_VERSION_INFO\0".encode("utf-16-le") + bytes(2)
+    fixed = struct.pack("<IIHHHH36x", 0xFEEF04BD, 0x10000, b, a, d, c)
+    return struct.pack("<HHH", 6 + len(key) + len(fixed), len(fixed), 0) + key + fixed
 
 
 def function(name: str) -> str:
@@ -99,14 +130,9 @@ def make_python(
     return folder
 
 
-def zig(*arguments: str | Path) -> None:
-    command = [sys.executable, "-m", "ziglang", *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+def zig(folder: Path, *arguments: str) -> None:
+    """Run zig in `folder`."""
+    ziglang = pytest.importorskip("ziglang")
+    command = [str(Path(ziglang.__file__).with_name("zig")), *arguments]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
-
-
-def _set_linker_version(path: Path, version: tuple[int, int]) -> None:
-    data = bytearray(path.read_bytes())
-    (header,) = struct.unpack_from("<I", data, 0x3C)
-    struct.pack_into("<BB", data, header + 4 + 20 + 2, *version)
-    path.write_bytes(data)

@@ -1,0 +1,143 @@
+"""explain, audit, trace - questions about DLLs, answered for any Windows environment.
+
+    doit explain --pe FILE_OR_PACKAGE [--env DIR] [--json]   why a module loads or does not
+    doit audit [--env DIR] [--json]                          what is wrong in an environment
+    doit trace --import MODULE [--json]                      what the loader did, beside the model
+
+They print their answer and nothing else; the exit status is 1 where something does not load.
+Without --env the question is about the environment that was built here.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from doit.exceptions import TaskFailed
+
+from tasks import explain as explaining
+from tasks import loadtrace, windows_python
+from tasks.display import screen
+from tasks.errors import BuildError
+from tasks.flavour import detect_environment
+from tasks.project import Project
+from tasks.stage import Job, failed
+
+Option = dict[str, Any]
+
+ENV: Option = {
+    "name": "env", "long": "env", "type": str, "default": "",
+    "help": "folder of the Windows Python (default: the one built here)",
+}  # fmt: skip
+JSON: Option = {
+    "name": "as_json", "long": "json", "type": bool, "default": False,
+    "help": "print data instead of text",
+}  # fmt: skip
+TRACE_TIMEOUT = 600  # seconds
+
+
+def _show(data: Any, text: Callable[[], Any], as_json: bool) -> None:
+    if as_json:
+        screen.console.file.write(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    else:
+        screen.console.print(text())
+
+
+def explain(project: Project, pe: str, env: str, as_json: bool) -> bool:
+    """Explain how a file or a package finds its DLLs; returns whether everything loads."""
+    from tasks.explain_tree import tree
+
+    if not pe:
+        raise BuildError("say what to explain: doit explain --pe FILE_OR_PACKAGE [--env DIR]")
+    is_file = Path(pe).is_file()
+    folder = Path(env) if env else None if is_file else project.environment
+    explanation = explaining.explain(str(Path(pe).absolute()) if is_file else pe, folder)
+    _show(explaining.as_data(explanation), lambda: tree(explanation), as_json)
+    return explanation.exit_status == 0
+
+
+def audit(project: Project, env: str, as_json: bool) -> bool:
+    """Look at every DLL of an environment; returns whether nothing serious was found."""
+    from tasks import audit as auditing
+
+    environment = detect_environment(Path(env) if env else project.environment)
+    findings = auditing.audit(environment)
+    _show(auditing.as_data(findings), lambda: auditing.table(findings, environment), as_json)
+    return not any(finding.serious for finding in findings)
+
+
+def trace(project: Project, module: str, as_json: bool) -> bool:
+    """Import a module under Wine and put what the loader did beside what the model predicts.
+
+    Returns:
+        whether the model named the same file each time.
+    """
+    if not module:
+        raise BuildError("say what to import: doit trace --import MODULE")
+    if windows_python.WINDOWS or not windows_python.available():
+        raise BuildError("trace reads the trace of Wine's loader, and there is no Wine here")
+    job = Job("trace", project.log("trace"), lambda d, t: None, lambda t: None, lambda t: None)
+    job.log.unlink(missing_ok=True)
+    finished, lines = windows_python.run(
+        project,
+        ["-S", "-X", "utf8", "-c", loadtrace.program(f"import {module}")],
+        job,
+        timeout=TRACE_TIMEOUT,
+        cwd=project.build,
+        variables={"WINEDEBUG": loadtrace.WINEDEBUG},
+    )
+    events = loadtrace.parse("\n".join(lines))
+    compared = loadtrace.compare(events, detect_environment(project.environment))
+    _show(
+        [{**asdict(comparison), "agrees": comparison.agrees} for comparison in compared],
+        lambda: _comparison_table(compared, project),
+        as_json,
+    )
+    if finished.status:
+        raise BuildError(f"import {module} failed", log=job.log, tail=finished.tail[-3:])
+    return all(comparison.agrees for comparison in compared)
+
+
+def _comparison_table(compared: list[loadtrace.Comparison], project: Project) -> Any:
+    from rich.table import Table
+
+    table = Table("asked for", "DLL", "loaded from", "the model says", box=None, pad_edge=False)
+    inside = loadtrace.key(project.environment) + "/"
+    for one in compared:
+        real = (one.real or "nothing").removeprefix(inside)
+        verdict = "the same" if one.agrees else one.note or (one.predicted or "nothing")
+        table.add_row(one.request, one.name, real, verdict.removeprefix(inside))
+    return table
+
+
+def create(project: Project) -> Iterator[dict[str, Any]]:
+    """explain, audit and trace."""
+
+    def tool(name: str, doc: str, answer: Callable[..., bool], *options: Option) -> dict[str, Any]:
+        def action(**given: Any) -> TaskFailed | None:
+            try:
+                return None if answer(project, **given) else TaskFailed("", report=False)
+            except BuildError as error:
+                return failed(error)
+
+        return {
+            "basename": name,
+            "doc": doc,
+            "actions": [action],
+            "params": [*options, JSON],
+            "verbosity": 2,
+            "uptodate": [False],
+            "meta": {"tool": True},
+        }
+
+    what: Option = {
+        "name": "pe", "long": "pe", "type": str, "default": "",
+        "help": "a .pyd or .dll file, or the name of an installed package",
+    }  # fmt: skip
+    module: Option = {
+        "name": "module", "long": "import", "type": str, "default": "", "help": "what to import",
+    }  # fmt: skip
+    yield tool("explain", "why a DLL is found or not: --pe FILE_OR_PACKAGE", explain, what, ENV)
+    yield tool("audit", "every DLL of an environment: clashes, missing, wrong machine", audit, ENV)
+    yield tool("trace", "what the loader really does: --import MODULE", trace, module)

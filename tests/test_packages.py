@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import pytest
+from pe_files import make_dll, make_python
+
+from tasks import packages
+from tasks.errors import BuildError
+from tasks.flavour import Environment, detect_environment
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    environment = detect_environment(make_python(tmp_path / "Python311"))
+    environment.site_packages.mkdir(parents=True)
+    return environment
+
+
+def install(
+    environment: Environment, name: str, files: dict[str, str], requires: tuple[str, ...] = ()
+) -> Path:
+    """Put files and a distribution's records into site-packages; binaries are real ones."""
+    site_packages = environment.site_packages
+    info = site_packages / f"{name}-1.0.dist-info"
+    info.mkdir()
+    for file, text in files.items():
+        path = site_packages / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix in packages.BINARIES:
+            make_dll(path, text.split())
+        else:
+            path.write_text(text, encoding="utf-8")
+    lines = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{lines}"
+    (info / "METADATA").write_text(metadata, encoding="utf-8")
+    records = [*files, f"{info.name}/METADATA", "../../Scripts/tool.exe", "bin/tool"]
+    (info / "RECORD").write_text("".join(f"{r},,\n" for r in records), encoding="utf-8")
+    return site_packages
+
+
+def test_a_package_is_found_by_the_name_of_its_distribution_or_of_its_import(
+    environment: Environment,
+) -> None:
+    folder = install(environment, "opencv_python", {"cv2/cv2.pyd": "", "cv2/__init__.py": ""})
+    for name in ("opencv-python", "OpenCV.Python", "cv2"):
+        assert packages.find_package(name, environment).modules == (folder / "cv2" / "cv2.pyd",)
+
+
+def test_a_module_that_is_one_file_is_found(environment: Environment) -> None:
+    folder = install(environment, "fast-thing", {"_fast.cp311-win_amd64.pyd": ""})
+    module = folder / "_fast.cp311-win_amd64.pyd"
+    assert packages.find_package("fast_thing", environment).modules == (module,)
+    assert packages.find_package("_fast", environment).modules == (module,)
+
+
+def test_a_package_that_is_not_there_and_one_without_modules_are_told_apart(
+    environment: Environment,
+) -> None:
+    install(environment, "pure", {"pure/__init__.py": ""})
+    with pytest.raises(BuildError, match="pure has no extension module in"):
+        packages.find_package("pure", environment)
+    with pytest.raises(BuildError, match="absent is not installed in"):
+        packages.find_package("absent", environment)
+
+
+DELVEWHEEL = """
+def _delvewheel_patch():
+    import os
+    libs_dir = os.path.join(os.path.dirname(__file__), os.pardir, 'numeric.libs')
+    if os.path.isdir(libs_dir):
+        os.add_dll_directory(libs_dir)
+"""
+
+
+def test_folders_that_a_packages_source_adds_are_read_off_it(environment: Environment) -> None:
+    files = {
+        "numeric/__init__.py": DELVEWHEEL,
+        "numeric/core/_core.pyd": "blas.dll",
+        "numeric.libs/blas.dll": "",
+        "other.libs/blas.dll": "",
+    }
+    folder = install(environment, "numeric", files)
+    package = packages.find_package("numeric", environment)
+    assert package.dll_directories == (folder / "numeric.libs",)
+
+
+def test_folders_of_what_a_package_requires_count_too(environment: Environment) -> None:
+    install(environment, "numeric", {"numeric/__init__.py": DELVEWHEEL, "numeric.libs/b.dll": ""})
+    install(environment, "vision", {"vision/_c.pyd": ""}, ("Numeric>=1.0",))
+    folder = install(environment, "top", {"top/_c.pyd": ""}, ("vision", "pure; extra == 'test'"))
+    directories = packages.find_package("top", environment).dll_directories
+    assert directories == (folder / "numeric.libs",)
+
+
+def test_the_scripts_folder_that_all_share_ties_no_packages_together(
+    environment: Environment,
+) -> None:
+    install(environment, "numeric", {"numeric/__init__.py": DELVEWHEEL, "numeric.libs/b.dll": ""})
+    install(environment, "alone", {"alone/_c.pyd": ""})
+    assert packages.find_package("alone", environment).dll_directories == ()
+
+
+def test_a_folder_added_by_a_pth_file_counts_for_every_package(environment: Environment) -> None:
+    bootstrap = "import os, system_dlls\nos.add_dll_directory(system_dlls.__path__[0])\n"
+    files = {
+        "start.pth": "tools\nimport tools_bootstrap\n",
+        "tools/tools_bootstrap.py": bootstrap,
+        "system_dlls/base.dll": "",
+    }
+    install(environment, "tools", files)
+    folder = install(environment, "user", {"user/_c.pyd": "base.dll"})
+    directories = packages.find_package("user", environment).dll_directories
+    assert directories == (folder / "system_dlls",)
+
+
+def test_a_source_that_does_not_add_folders_adds_none(environment: Environment) -> None:
+    files = {"plain/__init__.py": "name = 'lib'\n", "plain/lib/a.dll": "", "plain/_c.pyd": ""}
+    install(environment, "plain", files)
+    assert packages.find_package("plain", environment).dll_directories == ()
