@@ -26,7 +26,8 @@ def test_the_projects_own_configuration_is_valid():
 def test_an_unknown_key_is_named_with_the_likely_one(edit_config):
     path = edit_config(lambda c: c["artifacts"]["opencv-source"]["sources"][1].update(sha265="x"))
     assert error_of(path) == (
-        'config.yaml: artifacts.opencv-source.sources[1].sha265: unknown key; did you mean "sha256"?'
+        "config.yaml: artifacts.opencv-source.sources[1].sha265: unknown key; "
+        'did you mean "sha256"?'
     )
 
 

@@ -40,17 +40,18 @@ def test_only_the_last_lines_are_carried(tmp_path):
 
 
 def test_a_missing_program_is_one_line(tmp_path):
-    with pytest.raises(BuildError, match="no-such-program cannot be started .* is it installed"):
+    with pytest.raises(BuildError, match=r"no-such-program cannot be started .* is it installed"):
         process.run(["no-such-program"], log=tmp_path / "a.log")
 
 
 def test_arguments_with_spaces_and_quotes_arrive_as_they_are(tmp_path):
     lines: list[str] = []
     words = ["a b", 'c"d', "é", "$HOME"]
-    process.run(
-        [*python("import sys; sys.stdout.reconfigure(encoding='utf-8')\nfor a in sys.argv[1:]: print(a)"), *words],
-        log=tmp_path / "a.log", line=lines.append,
-    )  # fmt: skip
+    code = (
+        "import sys; sys.stdout.reconfigure(encoding='utf-8')\n"
+        "for word in sys.argv[1:]: print(word)"
+    )
+    process.run([*python(code), *words], log=tmp_path / "a.log", line=lines.append)
     assert lines == words
 
 
