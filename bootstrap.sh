@@ -46,7 +46,7 @@ if [ ${#missing[@]} -gt 0 ] && [ -z "${FFCVWIN_NO_APT:-}" ]; then
         say "installing ${missing[*]}"
         export DEBIAN_FRONTEND=noninteractive
         if ! { $as_root apt-get update -qq &&
-            $as_root apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >apt.log 2>&1; then
+            $as_root apt-get install -y -qq "${missing[@]}"; } >apt.log 2>&1; then
             say "WARN  apt-get could not install ${missing[*]}:"
             tail -n 3 apt.log
         else

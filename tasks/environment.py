@@ -8,7 +8,7 @@ this one.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,15 +57,49 @@ def make_python(project: Project, job: Job) -> Made:
     )
 
 
+def place_runtime(site_packages: Path, root: Path, own: Collection[str]) -> list[Path]:
+    """Move DLLs that a wheel brings as data files to where they belong, beside python.exe.
+
+    A wheel's .data/data folder is for the environment's root (binary distribution format,
+    "The .data directory"), but `uv pip install --target` has no other root than its target.
+
+    Args:
+        own: names of the Python's own files in `root`, which stay as they are.
+
+    Returns:
+        the DLLs in `root`.
+    """
+    placed = []
+    for dll in sorted(site_packages.glob("*.dll")):
+        if dll.name in own:
+            dll.unlink()
+        else:
+            placed.append(dll.replace(root / dll.name))
+    # Copies of the same, for start scripts.
+    shutil.rmtree(site_packages / "Scripts", ignore_errors=True)
+    return placed
+
+
 def install_packages(
-    requirements: Path, site_packages: Path, target: Target, cache: Path, offline: bool, job: Job
+    requirements: Path,
+    site_packages: Path,
+    python: Path,
+    target: Target,
+    cache: Path,
+    offline: bool,
+    job: Job,
 ) -> Made:
     """Install the locked packages for Windows.
 
     Args:
         requirements: a hash-locked requirements file.
         site_packages: made anew, so that nothing of an older lock stays behind.
+        python: the manifest of the Python that they are for.
     """
+    laid_down = manifest.read(python)
+    if laid_down is None or laid_down.root is None:
+        raise BuildError(f'{python} cannot be read; run "doit env:python" again')
+    root = laid_down.root
     shutil.rmtree(site_packages, ignore_errors=True)
     site_packages.mkdir(parents=True)
     process.run(
@@ -85,13 +119,14 @@ def install_packages(
     # uv writes start scripts for the machine it runs on; on Windows they are of no use.
     shutil.rmtree(site_packages / "bin", ignore_errors=True)
     (site_packages / ".lock").unlink(missing_ok=True)
-    files = manifest.record(site_packages)
+    runtime = place_runtime(site_packages, root, laid_down.files.keys())
+    files = manifest.record(root, [*manifest.files_below(site_packages), *runtime])
     count = sum(1 for _ in site_packages.glob("*.dist-info"))
     size = sum(entry.size for entry in files.values()) / 1e9
     return Made(
         f"{count} packages, {len(files)} files, {size:.1f} GB",
         where=site_packages,
-        root=site_packages,
+        root=root,
         files=files,
     )
 
@@ -118,6 +153,7 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
             install_packages,
             requirements,
             project.site_packages,
+            project.manifest("env:python"),
             project.target,
             project.cache,
             project.offline,
