@@ -109,7 +109,6 @@ def _remove_own_copies(project: Project) -> None:
 def create(project: Project) -> Iterator[dict[str, Any]]:
     """dlls."""
     built = [n for n in project.profile.packages if project.config.packages[n].build]
-    copies = manifest.read(project.manifest("dlls"))
     yield stage(
         project,
         "dlls",
@@ -121,8 +120,5 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
             *(f"libs:{library}" for library in project.profile.libraries),
         ],
         targets=[project.build / "dlls.json"],
-        owns=[
-            project.build / "dlls.json",
-            *(Path(copy) for copy in (copies.details.get("copies", ()) if copies else ())),
-        ],
+        owns=[project.build / "dlls.json"],
     )

@@ -8,6 +8,7 @@ task without a traceback. The task is stale when its manifest's files are not wh
 were, when its settings changed, or when the manifest of something it needs changed.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -113,19 +114,47 @@ def failed(error: BuildError) -> TaskFailed:
 
 
 class CleanAction(PythonAction):  # type: ignore[misc]
-    """Removes files and folders, and says beforehand which ones (`doit clean --dry-run`)."""
+    """Removes what a stage made, and says beforehand what that is (`doit clean --dry-run`).
 
-    def __init__(self, paths: Sequence[Path], shown: Callable[[Path], str]):
+    Args:
+        paths: files and folders that are the stage's own.
+        path: its manifest; files listed there that lie in folders of others are removed too.
+        shown: how to show a path.
+    """
+
+    def __init__(self, paths: Sequence[Path], path: Path, shown: Callable[[Path], str]):
         super().__init__(self.remove)
-        self.paths = paths
+        self.paths = [*paths, path]
+        self.path = path
         self.shown = shown
+
+    def _listed(self) -> tuple[Path, list[Path]]:
+        """The manifest's root, and the files listed there that are in none of `paths`."""
+        made = manifest.read(self.path)
+        if made is None or made.root is None:
+            return self.path.parent, []
+        files = [made.root / name for name in made.files]
+        owned = set(self.paths)
+        return made.root, [f for f in files if owned.isdisjoint((f, *f.parents)) and f.exists()]
 
     def __str__(self) -> str:
         there = [self.shown(path) for path in self.paths if os.path.lexists(path)]
+        root, files = self._listed()
+        if files:
+            there.append(f"{len(files)} file{'s' * (len(files) > 1)} in {self.shown(root)}")
         return "remove " + ", ".join(there) if there else "nothing to remove"
 
     def remove(self) -> None:
-        """Remove what is there."""
+        """Remove what is there, and folders that are empty then."""
+        root, files = self._listed()
+        for file in files:
+            file.unlink()
+        for folder in sorted({p for f in files for p in f.parents if root in p.parents})[::-1]:
+            cache = folder / "__pycache__"  # Python's, of modules that are gone
+            if cache.is_dir() and [*folder.iterdir()] == [cache]:
+                shutil.rmtree(cache)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         for path in self.paths:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -201,6 +230,6 @@ def stage(
         "targets": [str(path), *(str(target) for target in targets)],
         "uptodate": [config_changed(slice_), intact],
         "task_dep": list(after),
-        "clean": [CleanAction([*owns, path, project.log(name)], project.shown)],
+        "clean": [CleanAction([*owns, project.log(name)], path, project.shown)],
         "meta": {"manifest": path},
     }

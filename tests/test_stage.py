@@ -124,6 +124,18 @@ def test_clean_removes_what_the_stage_made_and_forgets_it(graph):
     assert graph.executed() == ["second"]
 
 
+def test_clean_removes_listed_files_from_a_folder_that_is_not_the_stages_own(graph):
+    text = (graph.folder / "dodo.py").read_text(encoding="utf-8")
+    (graph.folder / "dodo.py").write_text(
+        text.replace(', owns=[project.build / "second"]', ""), encoding="utf-8"
+    )
+    graph.executed()
+    (graph.build / "second" / "other").touch()
+    assert "1 file in build/zig-cp311/second" in graph.doit("clean", "-n", "second").stdout
+    graph.doit("clean", "second")
+    assert [path.name for path in (graph.build / "second").iterdir()] == ["other"]
+
+
 def test_clean_dry_run_names_what_clean_removes_and_removes_nothing(graph):
     graph.executed()
     said = graph.doit("clean", "--dry-run", "second").stdout
