@@ -1,6 +1,7 @@
 """The one way to run a program."""
 
 import atexit
+import contextlib
 import os
 import shlex
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 from tasks.errors import BuildError
 
 TAIL_LINES = 12
+GRACE_SECONDS = 3.0
 
 _running: set["subprocess.Popen[bytes]"] = set()
 _lock = threading.Lock()
@@ -38,16 +40,21 @@ def command_line(arguments: Sequence[str | Path]) -> str:
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
-    """End a program and what it started."""
+    """End a program and what it started.
+
+    It is asked first: Ninja has each compiler in a process group of its own, which only Ninja
+    can end.
+    """
     if os.name == "nt":
         subprocess.run(
             ["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False
         )
     else:
-        try:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_SECONDS)
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
 
 
 @atexit.register
