@@ -29,6 +29,8 @@ LAUNCHER = """\
 # Arguments that are paths: give them as Windows sees them, Z:\\home\\me\\data.
 set -u -o pipefail
 {exports}
+# What it prints is for a terminal of this system.
+export PYTHONUTF8=1
 python={python}
 # The Windows Python dies at once unless its three standard streams are pipes.
 if [ -t 0 ]; then input() {{ :; }}; else input() {{ cat; }}; fi
