@@ -46,6 +46,8 @@ class Reporter:
         """The run begins: one at a time in a clone."""
         self.selected = list(selected or [])
         _quiet_interrupt()
+        if self.selected and all(_is_tool(tasks[name]) for name in self.selected):
+            return  # a question may be asked while a build goes on
         from filelock import FileLock, Timeout
 
         project().build.mkdir(parents=True, exist_ok=True)
