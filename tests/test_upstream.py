@@ -14,7 +14,8 @@ from tasks.errors import BuildError
 from tasks.upstream import Result
 
 SUITE = """
-import os, tempfile, time
+import os, time
+from tempfile import NamedTemporaryFile
 import pytest
 
 def test_passes():
@@ -37,7 +38,7 @@ def test_dies():
     os._exit(9)
 
 def test_reopens_a_temporary_file_by_name():
-    with tempfile.NamedTemporaryFile() as handle:
+    with NamedTemporaryFile() as handle:
         with open(handle.name, "wb") as stream:
             stream.write(b"x")
         with open(handle.name, "rb") as stream:

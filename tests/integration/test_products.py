@@ -99,3 +99,11 @@ def test_wine_does_not_hide_a_dll_that_is_missing(built):
     finally:
         hidden.rename(dll)
     assert "DLL load failed while importing _libffcv" in done.stderr
+
+
+def test_the_model_of_the_loader_agrees_with_what_wines_loader_did(built):
+    run = built.doit("trace", "--json", "--import", "ffcv._libffcv")
+    assert run.status == 0
+    loaded = {one["name"]: one for one in json.loads(run.output)}
+    assert loaded["msvcr100.dll"]["real"].endswith("site-packages/ffcv/msvcr100.dll")
+    assert all(one["agrees"] for one in loaded.values())
