@@ -205,8 +205,27 @@ def print_failure(name: str, fail: BaseFail) -> None:
     for line in error.tail:
         screen.print(f"    {line}", style="dim")
     if error.log:
+        for line in _triage(Path(error.log)):
+            screen.print(f"    {line}", style="yellow")
         screen.print(f"    the whole log: {project().shown(Path(error.log))}")
         screen.print(f'    when it is mended, run "doit {name}" again')
+
+
+def search_prefixes(project: Project) -> list[Path]:
+    """Where triage looks symbols and headers up: the staged libraries and the Windows Python."""
+    libraries = [project.prefix(name) for name in project.profile.libraries]
+    return [folder for folder in (*libraries, project.environment) if folder.is_dir()]
+
+
+def _triage(log: Path) -> list[str]:
+    """What a log means, in lines for people; empty where nothing is known."""
+    from tasks import triage
+
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return triage.render(triage.triage(text, search_prefixes(project())))
 
 
 def _quiet_interrupt() -> None:

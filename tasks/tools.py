@@ -1,14 +1,16 @@
-"""explain, audit, trace - questions about DLLs, answered for any Windows environment.
+"""explain, audit, trace, triage - questions, answered for any Windows environment or log.
 
     doit explain --pe FILE_OR_PACKAGE [--env DIR] [--json]   why a module loads or does not
     doit audit [--env DIR] [--json]                          what is wrong in an environment
     doit trace --import MODULE [--json]                      what the loader did, beside the model
+    doit triage --log FILE [--json]                          what a build log means
 
 They print their answer and nothing else; the exit status is 1 where something does not load.
 Without --env the question is about the environment that was built here.
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +24,7 @@ from tasks.display import screen
 from tasks.errors import BuildError
 from tasks.flavour import detect_environment
 from tasks.project import Project
+from tasks.reporter import search_prefixes
 from tasks.stage import Job, failed
 
 Option = dict[str, Any]
@@ -99,6 +102,24 @@ def trace(project: Project, module: str, as_json: bool) -> bool:
     return all(comparison.agrees for comparison in compared)
 
 
+def triage(project: Project, log: str, as_json: bool) -> bool:
+    """Say what a build log means; returns whether no cause of failure was found."""
+    from rich.text import Text
+
+    from tasks import triage as triaging
+
+    if not log:
+        raise BuildError("say which log: doit triage --log FILE, or --log - for standard input")
+    try:
+        data = sys.stdin.buffer.read() if log == "-" else Path(log).read_bytes()
+    except OSError as error:
+        raise BuildError(f"{log} cannot be read: {error.strerror}") from error
+    findings = triaging.triage(data.decode("utf-8", errors="replace"), search_prefixes(project))
+    lines = triaging.render(findings) or ["no known cause of failure was found"]
+    _show(triaging.as_data(findings), lambda: Text("\n".join(lines)), as_json)
+    return not findings
+
+
 def _comparison_table(compared: list[loadtrace.Comparison], project: Project) -> Any:
     from rich.table import Table
 
@@ -112,7 +133,7 @@ def _comparison_table(compared: list[loadtrace.Comparison], project: Project) ->
 
 
 def create(project: Project) -> Iterator[dict[str, Any]]:
-    """explain, audit and trace."""
+    """explain, audit, triage and trace."""
 
     def tool(name: str, doc: str, answer: Callable[..., bool], *options: Option) -> dict[str, Any]:
         def action(**given: Any) -> TaskFailed | None:
@@ -140,4 +161,8 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
     }  # fmt: skip
     yield tool("explain", "why a DLL is found or not: --pe FILE_OR_PACKAGE", explain, what, ENV)
     yield tool("audit", "every DLL of an environment: clashes, missing, wrong machine", audit, ENV)
+    log: Option = {
+        "name": "log", "long": "log", "type": str, "default": "", "help": "a file, or - for stdin",
+    }  # fmt: skip
+    yield tool("triage", "what a build log means, and what to do: --log FILE", triage, log)
     yield tool("trace", "what the loader really does: --import MODULE", trace, module)

@@ -59,3 +59,26 @@ def test_a_question_without_a_subject_is_answered_with_how_to_ask():
         done = doit(command)
         assert done.returncode == 1
         assert hint in done.stdout and "Traceback" not in done.stdout + done.stderr
+
+
+LOG = ROOT / "tests" / "data" / "logs" / "cmake-nasm-missing.log"
+
+
+def test_a_log_with_a_known_cause_gives_cause_remedy_and_exit_status_1():
+    done = doit("triage", "--log", LOG)
+    assert done.returncode == 1
+    assert "nasm" in done.stdout and "to do:" in done.stdout
+
+
+def test_a_log_can_come_from_standard_input():
+    done = subprocess.run(
+        [sys.executable, "-m", "doit", "triage", "--json", "--log", "-"],
+        cwd=ROOT, input=LOG.read_bytes(), capture_output=True, check=False,
+    )  # fmt: skip
+    assert json.loads(done.stdout)[0]["category"] == "setup.py and pip"
+
+
+def test_a_log_that_is_not_there_is_one_line():
+    done = doit("triage", "--log", "no.log")
+    assert done.returncode == 1
+    assert "no.log cannot be read" in done.stdout and "Traceback" not in done.stdout + done.stderr

@@ -1,0 +1,246 @@
+"""The logs in data/logs are real output, made by breaking this project's own build.
+
+Shortened only by lines about package indexes, and by the end of clang-timespec.log; folders of
+the machine are replaced: the clone's by /home/me/ffcv-on-windows, scratch folders by
+/home/me/broken. How each was made:
+
+seed-*               the logs and the message in the articles that this project started from
+zig-missing-*        wheel:ffcv's environment without one -I
+zig-wrong-*, *-file-missing*   a wrong name in a .pc file, or in LDCXXSHARED
+lld-undefined-*      a library dropped from LDCXXSHARED and its .pc file
+lld-machine-32       turbojpeg.lib made by zig for x86; lld-machine-32-object: an object for x86
+lld-msvc-abi         an object by zig -target x86_64-windows-msvc, linked for -gnu
+lld-no-shared        LDCXXSHARED without -shared
+lld-not-an-object, zig-elf-library   a web page, an ELF object given to the linker
+clang-timespec       pthreads-win32's pthread.h compiled by zig for Linux
+host-gcc, compiler-missing     CC and the others unset, or naming no program
+no-pkg-config-file, pip-*, uv-*   FFCV built by build, pip and uv without .pc files or libraries;
+                     an index that refuses connections; uv --offline with an empty cache
+cmake-*              OpenCV or libjpeg-turbo configured without one of this project's settings
+                     (cmake-policy-opencv: for WindowsStore, which asks for CMake 3.1)
+wine-setup-py-*, wine-pip-*, wine-msvc-*   FFCV's setup.py, as it is and patched, in the Windows
+                     Python under Wine (Wine words WinError texts in its own way)
+wine-import-*, wine-ctypes-*, wine-127-*, wine-193-*, wine-forward-127   the extension module
+                     without its DLLs, a 32-bit DLL, a web page as a DLL, a function missing
+wine-no-init, wine-python-tag   a DLL that is no extension module; one tagged for another Python
+success-*            builds that succeed
+"""
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks import toolchain
+from tasks.errors import ConfigError
+from tasks.triage import as_data, load, render, triage
+
+LOGS = Path(__file__).parent / "data" / "logs"
+
+# log: id, category, a word of the remedy
+EXPECTED = {
+    "clang-timespec": ("timespec", "compiler", "HAVE_STRUCT_TIMESPEC"),
+    "cmake-find-package": ("cmake-package", "setup.py and pip", "OpenCV_DIR"),
+    "cmake-nasm-missing": ("cmake-program", "setup.py and pip", "nasm"),
+    "cmake-no-compiler": ("cmake-program", "setup.py and pip", "PATH"),
+    "cmake-no-ninja": ("cmake-program", "setup.py and pip", "CMAKE_MAKE_PROGRAM"),
+    "cmake-policy-opencv": ("cmake-policy", "setup.py and pip", "CMAKE_POLICY_VERSION_MINIMUM=3.5"),
+    "cmake-prefix-not-absolute": ("cmake-prefix", "setup.py and pip", "CMAKE_INSTALL_PREFIX"),
+    "compiler-missing": ("compiler-missing", "setup.py and pip", "doit toolchain"),
+    "host-gcc": ("missing-header", "compiler", "-I"),
+    "lld-import-library-file-missing": ("missing-library", "linker", "LDSHARED"),
+    "lld-machine-32": ("undefined-symbol", "linker", "import library"),
+    "lld-machine-32-object": ("machine", "linker", "vcvars64.bat"),
+    "lld-msvc-abi": ("cpp-abi", "linker", "from source"),
+    "lld-no-shared": ("not-a-dll", "linker", "-shared"),
+    "lld-not-an-object": ("not-a-library", "linker", "download it again"),
+    "lld-undefined-opencv": ("undefined-symbol", "linker", "import library"),
+    "lld-undefined-pthread": ("undefined-symbol", "linker", "import library"),
+    "lld-undefined-turbojpeg": ("undefined-symbol", "linker", "import library"),
+    "no-pkg-config-file": ("required-package", "setup.py and pip", "PKG_CONFIG_LIBDIR"),
+    "pip-link-error": ("undefined-symbol", "linker", "import library"),
+    "pip-no-pkg-config": ("required-package", "setup.py and pip", "PKG_CONFIG_LIBDIR"),
+    "pip-refused": ("download", "setup.py and pip", "HTTPS_PROXY"),
+    "seed-dll": ("dll-missing", "DLL load", "doit explain"),
+    "seed-linker": ("undefined-symbol", "linker", "LINK"),
+    "seed-msvc": ("msvc-missing", "setup.py and pip", "DISTUTILS_USE_SDK=1"),
+    "seed-pip": ("required-package", "setup.py and pip", "INCLUDE, LIB and LINK"),
+    "uv-compile-error": ("missing-header", "compiler", "-I"),
+    "uv-no-pkg-config": ("required-package", "setup.py and pip", "PKG_CONFIG_LIBDIR"),
+    "uv-offline": ("offline", "setup.py and pip", "offline=0"),
+    "uv-refused": ("download", "setup.py and pip", "HTTPS_PROXY"),
+    "wine-127-ctypes": ("dll-procedure", "DLL load", "doit audit"),
+    "wine-193-ctypes": ("dll-machine", "DLL load", "64-bit"),
+    "wine-193-html": ("dll-machine", "DLL load", "doit explain"),
+    "wine-193-import": ("dll-machine", "DLL load", "64-bit"),
+    "wine-ctypes-126": ("dll-missing", "DLL load", "doit explain"),
+    "wine-ctypes-function": ("dll-procedure", "DLL load", "doit audit"),
+    "wine-ctypes-missing-file": ("dll-missing", "DLL load", "doit explain"),
+    "wine-forward-127": ("dll-procedure", "DLL load", "doit audit"),
+    "wine-import-no-dll": ("dll-missing", "DLL load", "MSVCR100.dll"),
+    "wine-msvc-missing": ("msvc-missing", "setup.py and pip", "DISTUTILS_USE_SDK=1"),
+    "wine-msvc-sdk": ("compiler-missing", "setup.py and pip", "vcvars64.bat"),
+    "wine-no-init": ("dll-init", "DLL load", "doit wheel"),
+    "wine-pip-msvc-missing": ("msvc-missing", "setup.py and pip", "Build Tools"),
+    "wine-pip-unpatched": ("required-package", "setup.py and pip", "patched"),
+    "wine-python-tag": ("no-module", "setup.py and pip", "cpXY"),
+    "wine-setup-py-no-dlls": ("required-package", "setup.py and pip", "patched"),
+    "wine-setup-py-unpatched": ("required-package", "setup.py and pip", "patched"),
+    "zig-elf-library": ("not-a-library", "linker", "first bytes"),
+    "zig-library-file-missing-opencv": ("missing-library", "linker", "LDSHARED"),
+    "zig-missing-opencv-header": ("missing-header", "compiler", "-I"),
+    "zig-missing-turbojpeg-h": ("missing-header", "compiler", "-I"),
+    "zig-wrong-library-name": ("missing-library", "linker", "libNAME.a"),
+}
+
+# No logs: message texts as Microsoft documents them, for programs that only run on Windows.
+# https://learn.microsoft.com/cpp/error-messages/tool-errors/linker-tools-errors-and-warnings
+# https://learn.microsoft.com/windows/win32/debug/system-error-codes--0-499-
+DOCUMENTED = [
+    ("fatal error C1083: Cannot open include file: 'pthread.h': No such file or directory",
+     "missing-header"),
+    ("pthread.h(320): error C2011: 'timespec': 'struct' type redefinition", "timespec"),
+    ("LINK : fatal error LNK1104: cannot open file 'opencv_world460.lib'", "missing-library"),
+    ("LINK : fatal error LNK1104: cannot open file 'build\\_libffcv.pyd'", "library-locked"),
+    ("LINK : fatal error LNK1181: cannot open input file 'turbojpeg.lib'", "missing-library"),
+    ("a.obj : error LNK2019: unresolved external symbol tjFree referenced in function imdecode",
+     "undefined-symbol"),
+    ("a.lib(a.obj) : fatal error LNK1112: module machine type 'x86' conflicts with target machine "
+     "type 'x64'", "machine"),
+    ("a.pyd : fatal error LNK1120: 5 unresolved externals", "unresolved-count"),
+    ("fatal error C1047: The object or library file 'a.lib' was created with an older compiler "
+     "than other objects; rebuild old objects and libraries", "whole-program"),
+    ("fatal error LNK1257: code generation failed", "whole-program"),
+    ("LINK : fatal error LNK1158: cannot run 'rc.exe'", "resource-compiler"),
+    ("OSError: [WinError 126] The specified module could not be found", "dll-missing"),
+    ("OSError: [WinError 127] The specified procedure could not be found", "dll-procedure"),
+    ("OSError: [WinError 193] %1 is not a valid Win32 application", "dll-machine"),
+]  # fmt: skip
+
+
+def log(name: str) -> str:
+    return (LOGS / f"{name}.log").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prefix with headers and a real import library, made by zig's dlltool."""
+    folder = tmp_path_factory.mktemp("prefix")
+    for name in ("include/opencv4/opencv2/opencv.hpp", "include/turbojpeg.h"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (folder / "lib").mkdir()
+    names = ["tjTransform", "tjFree", "_ZN2cv3MatD1Ev", "_ZN2cv6resizeERKNS_11_InputArrayE"]
+    definition = folder / "some.def"
+    definition.write_text("LIBRARY some.dll\nEXPORTS\n" + "\n".join(names) + "\n", encoding="utf-8")
+    subprocess.run(
+        [toolchain.zig_program(), "dlltool", "-m", "i386:x86-64", "-d", definition,
+         "-l", folder / "lib" / "turbojpeg.lib"],
+        check=True,
+    )  # fmt: skip
+    return folder
+
+
+def test_every_log_has_an_expectation() -> None:
+    names = {path.stem for path in LOGS.glob("*.log")}
+    assert names == EXPECTED.keys() | {"success-wheel", "success-cmake"}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_real_log_has_its_cause_category_and_remedy(name: str) -> None:
+    findings = triage(log(name))
+    identifier, category, word = EXPECTED[name]
+    assert [f.id for f in findings] == [identifier]
+    assert findings[0].category == category
+    assert word in findings[0].remedy or word in findings[0].cause
+    line = log(name).splitlines()[findings[0].line_number - 1]
+    assert findings[0].line.removesuffix("...") in line
+
+
+@pytest.mark.parametrize(("text", "identifier"), DOCUMENTED)
+def test_a_message_documented_by_microsoft_is_known(text: str, identifier: str) -> None:
+    assert [finding.id for finding in triage(text)] == [identifier]
+
+
+@pytest.mark.parametrize("name", ["success-wheel", "success-cmake"])
+def test_a_successful_build_has_no_findings(name: str) -> None:
+    assert triage(log(name)) == []
+
+
+def test_consequences_are_folded_into_their_cause() -> None:
+    [finding] = triage(log("seed-linker"))
+    assert finding.consequences == (6, 7)
+    assert "what follows from it: line 6, 7" in "\n".join(render([finding]))
+
+
+def test_a_consequence_alone_is_told() -> None:
+    assert [f.id for f in triage("error: metadata-generation-failed\n")] == ["metadata"]
+
+
+def test_unresolved_symbols_name_the_import_library_that_has_them(prefix: Path) -> None:
+    [finding] = triage(log("seed-linker"), [prefix])
+    library = prefix / "lib" / "turbojpeg.lib"
+    assert finding.facts == (f"{library} has tjTransform, tjFree",)
+    assert str(library) in finding.remedy
+
+
+def test_a_cpp_symbol_in_words_is_found_by_its_mangled_name(prefix: Path) -> None:
+    [finding] = triage(log("lld-undefined-opencv"), [prefix])
+    [fact] = finding.facts
+    assert "cv::Mat::~Mat()" in fact and "cv::resize(" in fact and "cv::Mat::Mat(" not in fact
+
+
+def test_without_a_prefix_the_usual_owner_of_a_symbol_is_named() -> None:
+    [finding] = triage(log("lld-undefined-pthread"))
+    assert "pthreadVC2.lib" in finding.facts[0]
+
+
+def test_a_missing_header_names_the_folder_that_has_it(prefix: Path) -> None:
+    [finding] = triage(log("host-gcc"), [prefix])
+    assert str(prefix / "include" / "opencv4") in finding.remedy
+
+
+def test_a_library_of_another_version_is_pointed_out(prefix: Path) -> None:
+    [finding] = triage(log("zig-wrong-library-name"), [prefix])
+    assert str(prefix / "lib" / "turbojpeg.lib") in finding.remedy
+
+
+def test_windows_line_ends_and_colours_change_nothing() -> None:
+    coloured = log("zig-missing-turbojpeg-h").replace("fatal error:", "\x1b[31mfatal error:\x1b[0m")
+    assert triage(coloured.replace("\n", "\r\n")) == triage(log("zig-missing-turbojpeg-h"))
+
+
+def test_a_log_of_megabytes_takes_seconds() -> None:
+    line = "[1/9] Building CXX object modules/core/CMakeFiles/opencv_core.dir/src/matrix.cpp.obj\n"
+    start = time.monotonic()
+    [finding] = triage(line * 40_000 + log("lld-undefined-turbojpeg"))
+    assert finding.line_number == 40_024
+    assert time.monotonic() - start < 20
+
+
+def test_findings_are_data_for_programs() -> None:
+    [data] = as_data(triage(log("seed-pip")))
+    assert data["id"] == "required-package" and isinstance(data["facts"], list)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("pattern: '('", "pattern"),
+        ("cause: 'no {group}'", "no group group"),
+        ("example: other", "own example"),
+        ("category: weather", "category"),
+        ("nonsense: 1", "nonsense"),
+    ],
+)
+def test_a_defective_pattern_is_one_line(tmp_path: Path, change: str, message: str) -> None:
+    entry = {"id": "x", "category": "linker", "pattern": "LNK", "cause": "c", "remedy": "r",
+             "example": "LNK"}  # fmt: skip
+    key, _, value = change.partition(": ")
+    lines = [f"{k}: {v}" for k, v in (entry | {key: value}).items()]
+    path = tmp_path / "triage.yaml"
+    path.write_text("- " + "\n  ".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=message) as caught:
+        load(path)
+    assert "\n" not in caught.value.message
