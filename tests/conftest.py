@@ -6,25 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support import ROOT, Recorder
 
 from tasks.stage import Job
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-class Recorder:
-    """A job that remembers what was said."""
-
-    def __init__(self, folder: Path):
-        self.lines: list[str] = []
-        self.warnings: list[str] = []
-        self.job = Job(
-            name="test:job",
-            log=folder / "logs" / "test.log",
-            progress=lambda done, total: None,
-            line=self.lines.append,
-            warn=self.warnings.append,
-        )
 
 
 @pytest.fixture

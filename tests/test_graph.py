@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from support import ROOT
 
 from tasks.graph import DEFAULT_TASKS, task_graph
 from tasks.project import project

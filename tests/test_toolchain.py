@@ -15,7 +15,7 @@ TARGET = ZigToolchain(kind="zig", target="x86_64-windows-gnu")
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     """A toolchain in a folder whose name has a space, a quote and a letter beyond ASCII."""
-    from conftest import Recorder
+    from support import Recorder
 
     folder = tmp_path_factory.mktemp("zig's Werkzeugkasten für C")
     # The real cache: zig builds the C runtime once for a cache, which takes a minute.

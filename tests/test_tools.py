@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from pe_files import make_dll, make_python
+from support import ROOT
 
 
 @pytest.fixture

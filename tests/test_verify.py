@@ -1,7 +1,7 @@
 """Checks say what they did, and nothing that they did not do."""
 
 import pytest
-from conftest import Recorder
+from support import Recorder
 
 from tasks import project, verify, windows_python, wine
 from tasks.reporter import Row, summary_table

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from conftest import ROOT
+from support import ROOT
 
 from tasks import windows_python, wine
 from tasks.config import load

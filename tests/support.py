@@ -1,0 +1,22 @@
+"""What tests import from each other (conftest.py is not for importing)."""
+
+from pathlib import Path
+
+from tasks.stage import Job
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Recorder:
+    """A job that remembers what was said."""
+
+    def __init__(self, folder: Path):
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+        self.job = Job(
+            name="test:job",
+            log=folder / "logs" / "test.log",
+            progress=lambda done, total: None,
+            line=self.lines.append,
+            warn=self.warnings.append,
+        )
