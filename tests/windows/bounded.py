@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 
-def run(folder: Path, script: str, *arguments: object, seconds: float = 120) -> str:
+def run(folder: Path, script: str, *arguments: object, seconds: float = 300) -> str:
     """Run a script; it must succeed.
 
     Args:
@@ -23,7 +23,7 @@ def run(folder: Path, script: str, *arguments: object, seconds: float = 120) -> 
     return output
 
 
-def run_any(folder: Path, script: str, *arguments: object, seconds: float = 120) -> tuple[int, str]:
+def run_any(folder: Path, script: str, *arguments: object, seconds: float = 300) -> tuple[int, str]:
     """Run a script; returns its exit status and its output. Fails if it does not end."""
     file = folder / "script.py"
     file.write_text(textwrap.dedent(script), encoding="utf-8")

@@ -38,6 +38,6 @@ if __name__ == "__main__":
 
 
 def test_errors_and_deaths_of_workers_are_reported(tmp_path: Path) -> None:
-    output = run(tmp_path, SCRIPT, seconds=150)
+    output = run(tmp_path, SCRIPT)
     assert "REPORTED raises" in output
     assert "REPORTED dies" in output

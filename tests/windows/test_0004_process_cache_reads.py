@@ -160,6 +160,6 @@ if __name__ == "__main__":
 
 
 def test_a_dataset_beyond_4_gib_is_read_through_both_caches(tmp_path: Path) -> None:
-    output = run(tmp_path, BEYOND_4_GIB, 1, 0, seconds=150)
+    output = run(tmp_path, BEYOND_4_GIB, 1, 0)
     assert "READ True" in output
     assert "READ False" in output

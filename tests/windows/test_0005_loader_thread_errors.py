@@ -43,6 +43,6 @@ if __name__ == "__main__":
 
 
 def test_the_loop_raises_the_error_of_the_thread(tmp_path: Path) -> None:
-    output = run(tmp_path, SCRIPT, seconds=120)
+    output = run(tmp_path, SCRIPT)
     assert "RAISED ffcv" in output
     assert "RAISED fastxtend" in output

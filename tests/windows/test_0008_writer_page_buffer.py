@@ -30,12 +30,12 @@ if __name__ == "__main__":
 
 
 def test_a_script_without_main_guard_ends_with_a_hint(tmp_path: Path) -> None:
-    status, output = run_any(tmp_path, WITHOUT_MAIN_GUARD, seconds=120)
+    status, output = run_any(tmp_path, WITHOUT_MAIN_GUARD)
     assert status == 1
     assert 'Is the script protected by `if __name__ == "__main__":`' in output
 
 
 def test_a_class_that_workers_do_not_have_ends_with_a_hint(tmp_path: Path) -> None:
-    status, output = run_any(tmp_path, NOTEBOOK, seconds=120)
+    status, output = run_any(tmp_path, NOTEBOOK)
     assert status == 1
     assert "can its dataset be imported by a new process?" in output
