@@ -1,8 +1,11 @@
-"""The round trip notices each patch that it can see: switched off, it fails and names it."""
+"""The round trip notices each patch that it can see: switched off, it fails and names it.
+
+These come last: they leave a build behind that other tests could not use.
+"""
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(4200)]
 
 SEEN = {
     "0002-writer-metadata-size": "DatasetWriter cannot write",
