@@ -6,8 +6,9 @@ A wrong key, type or reference is a `ConfigError`: one line with the key's path.
 """
 
 import difflib
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -97,6 +98,7 @@ class CMakeRecipe(Model):
     """A library built from source with CMake and Ninja."""
 
     artifact: str
+    link: tuple[str, ...]
     defines: dict[str, CMakeValue] = {}
     optional: tuple[OptionalProgram, ...] = ()
     stage: StageMap
@@ -107,7 +109,20 @@ class PrebuiltRecipe(Model):
     """A library taken as it is from its artifact, whose source has the stage map."""
 
     artifact: str
+    link: tuple[str, ...]
     contents: dict[str, Sha256] = {}
+
+
+class CondaRecipe(Model):
+    """A library taken from the conda environment, where a package put it."""
+
+    link: tuple[str, ...]
+    stage: StageMap
+    contents: dict[str, Sha256] = {}
+
+
+Recipe = CMakeRecipe | PrebuiltRecipe | CondaRecipe
+RecipeKind = Literal["cmake", "prebuilt", "conda"]
 
 
 class Recipes(Model):
@@ -115,12 +130,12 @@ class Recipes(Model):
 
     cmake: CMakeRecipe | None = None
     prebuilt: PrebuiltRecipe | None = None
+    conda: CondaRecipe | None = None
 
 
 class Library(Model):
     """A native library, staged into a prefix of its own."""
 
-    link: tuple[str, ...] = ()
     pkg_config: str | None = None
     recipes: Recipes
 
@@ -193,6 +208,14 @@ class ZigToolchain(Model):
     target: str
 
 
+class MsvcToolchain(Model):
+    """Microsoft's compiler, wherever it is installed."""
+
+    kind: Literal["msvc"]
+    minimum_toolset: Annotated[str, StringConstraints(pattern=r"^14\.\d+$")]
+    install: str
+
+
 class PortablePython(Model):
     """One Windows Python and the packages locked for it."""
 
@@ -207,20 +230,80 @@ class PortableEnvironment(Model):
     pythons: dict[PythonVersion, PortablePython]
     requirements_in: str
 
+    @property
+    def artifacts(self) -> dict[str, str]:
+        """Key below `environment` -> the artifact that it names."""
+        return {f"pythons.{v}.artifact": python.artifact for v, python in self.pythons.items()}
+
+    def needed(self, version: str) -> list[str]:
+        """The artifacts that this version of Python needs."""
+        return [self.pythons[version].artifact]
+
+
+class Accelerator(Model):
+    """Package specifications by which the solver takes the one build or the other."""
+
+    cuda: tuple[str, ...]
+    cpu: tuple[str, ...]
+
+
+class CondaPython(Model):
+    """One Python of a conda environment."""
+
+    spec: str
+
+
+class CondaEnvironment(Model):
+    """An environment that Micromamba makes from conda packages, in two steps."""
+
+    kind: Literal["conda"]
+    micromamba: str
+    pythons: dict[PythonVersion, CondaPython]
+    base: str
+    packages: str
+    extras: str | None = None
+    accelerator: Accelerator
+
+    @property
+    def artifacts(self) -> dict[str, str]:
+        """Key below `environment` -> the artifact that it names."""
+        return {"micromamba": self.micromamba}
+
+    def needed(self, version: str) -> list[str]:
+        """The artifacts that this version of Python needs."""
+        return [self.micromamba]
+
+
+Toolchain = Annotated[ZigToolchain | MsvcToolchain, Field(discriminator="kind")]
+Environment = Annotated[PortableEnvironment | CondaEnvironment, Field(discriminator="kind")]
+
 
 class Profile(Model):
     """Which implementation each stage uses."""
 
-    toolchain: ZigToolchain
-    environment: PortableEnvironment
-    libraries: dict[str, Literal["cmake", "prebuilt"]]
+    toolchain: Toolchain
+    environment: Environment
+    libraries: dict[str, RecipeKind]
     packages: tuple[str, ...]
+    dlls: str | None = None
+
+
+class DefaultProfile(Model):
+    """The profile that is used where none is asked for."""
+
+    windows: str
+    elsewhere: str
+
+    @property
+    def here(self) -> str:
+        """The one for the system that this runs on."""
+        return self.windows if os.name == "nt" else self.elsewhere
 
 
 class Config(Model):
     """config.yaml."""
 
-    profile: str
+    profile: DefaultProfile
     python: PythonVersion
     cache: str | None = None
     offline: bool = False
@@ -246,42 +329,54 @@ def _unknown(kind: str, name: str, known: Mapping[str, Any], where: str) -> Conf
     return ConfigError(f'{where}: unknown {kind} "{name}"; {hint}')
 
 
-def _key_path(location: tuple[int | str, ...]) -> str:
+def _models(annotation: Any) -> Iterator[Any]:
+    """The models in an annotation: itself, or those of an Optional, Annotated, dict or tuple."""
+    if hasattr(annotation, "model_fields"):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models(argument)
+
+
+def _key_path(location: tuple[int | str, ...]) -> tuple[str, list[str]]:
+    """A location of pydantic's as people write it, and the keys that are known beside its last.
+
+    pydantic names the chosen member of a union as if it were a key; those parts are left out.
+    """
     path = ""
+    models = [Config]
+    keys: list[str] = []
     for part in location:
+        fields = {
+            field.alias or name: field
+            for model in models
+            for name, field in model.model_fields.items()
+        }
+        of_kind = [
+            model
+            for model in models
+            if "kind" in model.model_fields
+            and part in getattr(model.model_fields["kind"].annotation, "__args__", ())
+        ]
+        if len(models) > 1 and of_kind:
+            models = of_kind
+            continue
         if isinstance(part, int):
             path += f"[{part}]"
         elif not part.startswith(("function-", "literal", "constrained-")):
             path += f".{part}" if path else part
-    return path
-
-
-def _model_keys(location: tuple[int | str, ...]) -> list[str]:
-    """Names of the keys that are allowed beside the last one of `location`."""
-    annotation: Any = Config
-    for part in location[:-1]:
-        fields = getattr(annotation, "model_fields", None)
-        if fields is not None:
-            field = next((f for n, f in fields.items() if part in (n, f.alias)), None)
-            annotation = field.annotation if field else None
-        else:
-            arguments = [a for a in getattr(annotation, "__args__", ()) if a is not Ellipsis]
-            annotation = arguments[-1] if arguments else None
-        while getattr(annotation, "__metadata__", None) or type(None) in getattr(
-            annotation, "__args__", ()
-        ):
-            annotation = annotation.__args__[0]
-    fields = getattr(annotation, "model_fields", {})
-    return [field.alias or name for name, field in fields.items()]
+        keys = list(fields)
+        if part in fields:
+            models = list(_models(fields[str(part)].annotation))
+    return path, keys
 
 
 def _explain(error: ValidationError, name: str) -> ConfigError:
     """The first validation error as one line."""
     first = error.errors(include_url=False)[0]
     location = first["loc"]
-    path = _key_path(location)
+    path, keys = _key_path(location)
     if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(location[-1]), _model_keys(location), n=1)
+        close = difflib.get_close_matches(str(location[-1]), keys, n=1)
         hint = f'; did you mean "{close[0]}"?' if close else ""
         return ConfigError(f"{name}: {path}: unknown key{hint}")
     if first["type"] == "missing":
@@ -304,7 +399,7 @@ def _check_references(config: Config, name: str, root: Path) -> None:
     for library_name, library in config.libraries.items():
         for recipe_name in Recipes.model_fields:
             recipe = getattr(library.recipes, recipe_name)
-            if recipe is None:
+            if recipe is None or isinstance(recipe, CondaRecipe):
                 continue
             where = f"libraries.{library_name}.recipes.{recipe_name}.artifact"
             defined("artifact", recipe.artifact, config.artifacts, where)
@@ -343,9 +438,10 @@ def _check_references(config: Config, name: str, root: Path) -> None:
                         f"{name}: {where}.libraries: {library_name} is missing; "
                         f"packages.{used} links it"
                     )
-        for version, python in profile.environment.pythons.items():
-            key = f"{where}.environment.pythons.{version}.artifact"
-            defined("artifact", python.artifact, config.artifacts, key)
+        for key, used in profile.environment.artifacts.items():
+            defined("artifact", used, config.artifacts, f"{where}.environment.{key}")
+    for system, used in config.profile:
+        defined("profile", used, config.profiles, f"profile.{system}")
 
 
 def load(path: Path) -> Config:
@@ -386,11 +482,11 @@ def select_profile(config: Config, name: str, where: str) -> Profile:
     return config.profiles[name]
 
 
-def select_python(profile: Profile, version: str, where: str) -> PortablePython:
-    """The Windows Python of this version; `where` says who asked, for the error."""
+def select_python(profile: Profile, version: str, where: str) -> str:
+    """The version of Python, if the profile has it; `where` says who asked, for the error."""
     pythons = profile.environment.pythons
     if version not in pythons:
         raise ConfigError(
-            f'{where}: there is no artifact for Python "{version}"; have {", ".join(pythons)}'
+            f'{where}: this profile has no Python "{version}"; it has {", ".join(pythons)}'
         )
-    return pythons[version]
+    return version

@@ -2,16 +2,18 @@
 
     PE imports of env/Lib/site-packages/ffcv/_libffcv...pyd
       -> transitive closure over libs/*/bin     (tasks.loader)
-      -> copies beside the .pyd, listed in dlls.json
+      -> copies beside the .pyd, or in Library\\bin of a conda environment, listed in dlls.json
 
 Python >= 3.8 ignores PATH for the DLLs of an extension module
 (https://docs.python.org/3/whatsnew/3.8.html#ctypes, bpo-36085); the folder of the module is
-always searched.
+always searched, and conda's Python adds Library\\bin
+(https://github.com/conda-forge/python-feedstock, patch "Add CondaEcosystemModifyDllSearchPath").
 """
 
 import json
 import shutil
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,18 +26,27 @@ from tasks.stage import Job, stage
 from tasks.wheel import extension_file
 
 
-def copy_dlls(files: Iterable[Path], folder: Path) -> list[Path]:
+@dataclass(frozen=True)
+class Placed:
+    """A DLL at its place: `new` is False where an equal file was there already."""
+
+    source: Path
+    path: Path
+    new: bool
+
+
+def copy_dlls(files: Iterable[Path], folder: Path) -> list[Placed]:
     """Copy DLLs into a folder; one that is there with the same content is left as it is.
 
     Returns:
-        the copies, in the same order.
+        where each of them is now, in the same order.
 
     Raises:
         BuildError: a DLL of that name (in any case of letters) with other content is there.
             Nothing has been copied then.
     """
     present = {path.name.lower(): path for path in folder.iterdir() if path.is_file()}
-    wanted = []
+    placed = []
     for file in files:
         there = present.get(file.name.lower())
         if there is not None:
@@ -46,16 +57,13 @@ def copy_dlls(files: Iterable[Path], folder: Path) -> list[Path]:
                     f"(sha256 {expected[:12]}); the loader cannot tell two DLLs of one name apart. "
                     "Remove the one that is not wanted, then run doit dlls"
                 )
-        wanted.append((file, there))
-    copies = []
-    for file, there in wanted:
-        copy = there or folder / file.name
-        if there is None:
-            temporary = copy.with_name(copy.name + ".tmp")
-            shutil.copyfile(file, temporary)
-            temporary.replace(copy)
-        copies.append(copy)
-    return copies
+        placed.append(Placed(file, there or folder / file.name, there is None))
+    for dll in placed:
+        if dll.new:
+            temporary = dll.path.with_name(dll.path.name + ".tmp")
+            shutil.copyfile(dll.source, temporary)
+            temporary.replace(dll.path)
+    return placed
 
 
 def extensions(project: Project) -> list[Path]:
@@ -69,24 +77,33 @@ def search_folders(project: Project) -> list[Path]:
     return [project.prefix(library) / "bin" for library in project.profile.libraries]
 
 
+def destination(project: Project, extension: Path) -> Path:
+    """The folder for the DLLs of an extension module: the profile's, or the module's own."""
+    folder = project.profile.dlls
+    return extension.parent if folder is None else project.environment / folder
+
+
 def place_dlls(project: Project, job: Job) -> Made:
-    """Copy the transitive closure of every extension built here beside it."""
+    """Copy the transitive closure of every extension built here to where the loader looks."""
     _remove_own_copies(project)
     environment = loader.detect_environment(project.environment)
-    copies: list[Path] = []
+    placed: list[Placed] = []
     listing = []
     for extension in extensions(project):
-        needed = loader.needed_from(extension, search_folders(project), environment)
-        made = copy_dlls(needed, extension.parent)
-        copies += made
-        listing += [
-            {"for": extension.name, "from": str(file), "to": str(copy)}
-            for file, copy in zip(needed, made, strict=True)
-        ]
+        folder = destination(project, extension)
+        needed = loader.needed_from(
+            extension, search_folders(project), environment, destination=folder
+        )
+        for dll in copy_dlls(needed, folder):
+            placed.append(dll)
+            paths = {"from": str(dll.source), "to": str(dll.path)}
+            listing.append({"for": extension.name, **paths, "new": dll.new})
     report = project.build / "dlls.json"
     manifest.write_atomically(report, json.dumps(listing, indent=1, ensure_ascii=False) + "\n")
+    # A file that a package brought is that package's, and stays when this stage is cleaned.
+    copies = [dll.path for dll in placed if dll.new]
     return Made(
-        ", ".join(copy.name for copy in copies) or "none needed",
+        ", ".join(dll.path.name for dll in placed) or "none needed",
         where=report,
         root=project.build,
         files=manifest.record(project.build, [*copies, report]),
@@ -114,7 +131,7 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
         "dlls",
         "copy the DLLs they need to where Python's loader looks",
         partial(place_dlls, project),
-        settings={},
+        settings={"folder": project.profile.dlls},
         needs=[
             *(f"install:{name}" for name in built),
             *(f"libs:{library}" for library in project.profile.libraries),

@@ -27,3 +27,7 @@ class BuildError(Exception):
 
 class ConfigError(BuildError):
     """config.yaml, or a setting that overrides it, cannot be used."""
+
+
+class BrokenArchiveError(BuildError):
+    """A downloaded archive is damaged."""

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks import archive, manifest, pe
-from tasks.config import Artifact, Source
-from tasks.errors import BuildError
-from tasks.fetch import artifacts_of
+from tasks.config import FIRST_USE, Artifact, Source
+from tasks.errors import BrokenArchiveError, BuildError
+from tasks.fetch import artifacts_of, forget_first_use
 from tasks.manifest import Made
 from tasks.project import Project
 from tasks.stage import Job, stage
@@ -89,7 +89,17 @@ def extract(name: str, artifact: Artifact, fetched: Path, target: Path, job: Job
         raise BuildError(f'{fetched} cannot be read; run "doit fetch:{name}" again')
     source = artifact.sources[download.details["source"]]
     path = download.root / download.details["archive"]
-    unpack(path, source, source.members or artifact.members, target, job)
+    try:
+        unpack(path, source, source.members or artifact.members, target, job)
+    except BrokenArchiveError as error:
+        if source.sha256 != FIRST_USE:
+            raise
+        # Nothing vouches for this file: the next download shall not be held to its hash.
+        forget_first_use(source, download.root)
+        raise BuildError(
+            f"{path.name} from {source.place} is broken: cut short, or no archive at all. No hash "
+            f'was known beforehand; it was discarded. Run "doit fetch:{name} extract:{name}" again'
+        ) from error
     checked = check_signatures(target, artifact.signed_by, name)
     files = manifest.record(target)
     signed = f", {checked} signatures verified" if checked else ""

@@ -10,6 +10,7 @@ clones with different versions share one cache, and a wheel keeps its name.
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tasks import download, index, manifest
-from tasks.config import FIRST_USE, Artifact, Source
+from tasks.config import FIRST_USE, Artifact, CondaRecipe, Source
 from tasks.errors import BuildError
 from tasks.manifest import Made
 from tasks.progress import ProgressCallback
@@ -57,6 +58,15 @@ def cached(source: Source, downloads: Path) -> Path | None:
                 return path
             path.unlink()
     return None
+
+
+def forget_first_use(source: Source, downloads: Path) -> None:
+    """Withdraw the hash of a source's first download, and discard the file."""
+    hashes = first_use_hashes(downloads)
+    sha256 = hashes.pop(source.place, None)
+    if sha256 is not None:
+        manifest.write_atomically(downloads / "first-use.json", json.dumps(hashes, indent=1) + "\n")
+        shutil.rmtree(downloads / sha256, ignore_errors=True)
 
 
 def _download(source: Source, downloads: Path, progress: ProgressCallback) -> str:
@@ -140,9 +150,11 @@ def fetch(name: str, artifact: Artifact, downloads: Path, offline: bool, job: Jo
 def artifacts_of(project: Project) -> dict[str, Artifact]:
     """The artifacts that the selected profile and Python need."""
     profile, config = project.profile, project.config
-    names = [project.python.artifact]
-    for library, recipe in profile.libraries.items():
-        names.append(getattr(config.libraries[library].recipes, recipe).artifact)
+    names = profile.environment.needed(project.target.version)
+    for library in profile.libraries:
+        recipe = project.recipe(library)
+        if not isinstance(recipe, CondaRecipe):
+            names.append(recipe.artifact)
     names += [config.packages[package].artifact for package in profile.packages]
     return {name: config.artifacts[name] for name in dict.fromkeys(names)}
 

@@ -21,7 +21,7 @@ from tasks import (
     wheel,
     windows_python,
 )
-from tasks.project import project
+from tasks.project import Project, project
 from tasks.reporter import Reporter
 
 STAGES = (
@@ -48,10 +48,15 @@ DEFAULT_TASKS = [
 ]  # fmt: skip
 
 
-def task_graph() -> Iterator[dict[str, Any]]:
-    """All tasks, in the order in which `doit list` shows them."""
+def tasks_of(project: Project) -> Iterator[dict[str, Any]]:
+    """All tasks of a project, in the order in which `doit list` shows them."""
     for module in STAGES:
-        yield from module.create(project())
+        yield from module.create(project)
+
+
+def task_graph() -> Iterator[dict[str, Any]]:
+    """All tasks of this clone; doit finds this function by its name."""
+    yield from tasks_of(project())
 
 
 def doit_config() -> dict[str, Any]:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks import host, manifest, process
-from tasks.environment import UV_PLATFORM, uv_environment
 from tasks.errors import BuildError
 from tasks.manifest import Made
+from tasks.portable import UV_PLATFORM, uv_environment
 from tasks.project import Project
 from tasks.stage import Job, stage
 

@@ -2,6 +2,7 @@
 
     cmake     extracted source -> CMake + Ninja -> install tree -> stage map -> prefix
     prebuilt  extracted release                                 -> stage map -> prefix
+    conda     the environment's Library folder                  -> stage map -> prefix
 
 What comes later sees prefixes, and never how a library came to be.
 """
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks import cmake, extract, host, manifest, staging, toolchain
-from tasks.config import CMakeRecipe, CMakeValue, PrebuiltRecipe
+from tasks.config import CMakeRecipe, CMakeValue, CondaRecipe, PrebuiltRecipe, Recipe
 from tasks.manifest import Made
 from tasks.project import Project
 from tasks.stage import Job, stage
@@ -30,6 +31,11 @@ def cmake_defines(recipe: CMakeRecipe, features: dict[str, Path | None]) -> dict
     for option in recipe.optional:
         defines |= option.on if features[option.feature] else option.off
     return defines
+
+
+def _read(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe its stage reads: how to link the library is read by the wheel's."""
+    return recipe.model_dump(mode="json", exclude={"link"})
 
 
 def _made(name: str, prefix: Path, features: dict[str, Path | None]) -> Made:
@@ -91,32 +97,53 @@ def take_prebuilt(project: Project, name: str, recipe: PrebuiltRecipe, job: Job)
     return _made(name, prefix, {})
 
 
+def take_from_environment(project: Project, name: str, recipe: CondaRecipe, job: Job) -> Made:
+    """Stage a library from the conda environment, into which a package put it."""
+    prefix = project.prefix(name)
+    staging.stage_prefix(
+        project.environment,
+        recipe.stage,
+        prefix,
+        contents=recipe.contents,
+        where=f"config.yaml, libraries.{name}.recipes.conda",
+    )
+    return _made(name, prefix, {})
+
+
 def create(project: Project) -> Iterator[dict[str, Any]]:
     """libs:NAME for every library of the profile."""
     yield {"basename": "libs", "name": None, "doc": "native libraries, each in a prefix of its own"}
-    for name, kind in project.profile.libraries.items():
-        recipes = project.config.libraries[name].recipes
-        owns = [project.prefix(name), project.build / "work" / name]
-        if kind == "cmake":
-            assert recipes.cmake is not None
-            features = optional_features(recipes.cmake)
+    for name in project.profile.libraries:
+        recipe = project.recipe(name)
+        prefix = project.prefix(name)
+        if isinstance(recipe, CMakeRecipe):
+            features = optional_features(recipe)
             yield stage(
                 project,
                 f"libs:{name}",
                 f"build {name} from source",
-                partial(build_with_cmake, project, name, recipes.cmake, features),
-                settings={"recipe": recipes.cmake, "features": features},
-                needs=[f"extract:{recipes.cmake.artifact}", "toolchain"],
-                owns=owns,
+                partial(build_with_cmake, project, name, recipe, features),
+                settings={"recipe": _read(recipe), "features": features},
+                needs=[f"extract:{recipe.artifact}", "toolchain"],
+                owns=[prefix, project.build / "work" / name],
             )
-        else:
-            assert recipes.prebuilt is not None
+        elif isinstance(recipe, PrebuiltRecipe):
             yield stage(
                 project,
                 f"libs:{name}",
                 f"take {name} as released",
-                partial(take_prebuilt, project, name, recipes.prebuilt),
-                settings=recipes.prebuilt,
-                needs=[f"extract:{recipes.prebuilt.artifact}"],
-                owns=owns,
+                partial(take_prebuilt, project, name, recipe),
+                settings=_read(recipe),
+                needs=[f"extract:{recipe.artifact}"],
+                owns=[prefix],
+            )
+        else:
+            yield stage(
+                project,
+                f"libs:{name}",
+                f"take {name} from the conda environment",
+                partial(take_from_environment, project, name, recipe),
+                settings=_read(recipe),
+                needs=["env:packages"],
+                owns=[prefix],
             )

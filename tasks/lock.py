@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks import host, process
-from tasks.environment import UV_PLATFORM, uv_environment
+from tasks.config import PortableEnvironment
 from tasks.manifest import Made
+from tasks.portable import UV_PLATFORM, uv_environment
 from tasks.project import Project
 from tasks.stage import Job, stage
 
@@ -55,10 +56,12 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
             ["--universal", "--python-version", "3.11", "--extra", "test"],
         )
     }
-    for version, python in environment.pythons.items():
-        lock = project.root / python.requirements
-        options = ["--python-platform", UV_PLATFORM, "--python-version", version]
-        locks[lock.stem] = (project.root / environment.requirements_in, lock, options)
+    # What a conda environment holds is resolved where it is made.
+    if isinstance(environment, PortableEnvironment):
+        for version, python in environment.pythons.items():
+            lock = project.root / python.requirements
+            options = ["--python-platform", UV_PLATFORM, "--python-version", version]
+            locks[lock.stem] = (project.root / environment.requirements_in, lock, options)
     for name, (source, lock, options) in locks.items():
         task = stage(
             project,

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from tasks.errors import BuildError
+from tasks.errors import BrokenArchiveError, BuildError
 
 Kind = Literal["file", "folder", "link", "special"]
 
@@ -243,10 +243,10 @@ class Selection:
         )
 
 
-def broken(archive: Path, reason: object) -> BuildError:
+def broken(archive: Path, reason: object) -> BrokenArchiveError:
     """The error for an archive whose content is damaged."""
     text = " ".join(str(reason).split()) or type(reason).__name__
-    return BuildError(
+    return BrokenArchiveError(
         f"{archive.name} is broken ({text}): the download was probably cut short or altered; "
         f"delete {archive} and run again"
     )

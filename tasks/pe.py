@@ -226,7 +226,9 @@ def _parse(path: Path, *parts: str) -> lief.PE.Binary:
     config = lief.PE.ParserConfig()
     for part in _PARTS:
         setattr(config, f"parse_{part}", part in parts)
-    binary = lief.PE.parse(str(path), config)
+    # Opened here: on Windows LIEF itself finds no path with letters beyond the ANSI code page.
+    with path.open("rb") as stream:
+        binary = lief.PE.parse(stream, config)
     if binary is None:
         raise BuildError(
             f"{path} is not a Windows executable or DLL (no PE headers): "

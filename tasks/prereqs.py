@@ -1,23 +1,25 @@
 """prereqs - what this machine has, and what is missing for which stage. Never fails."""
 
 import json
-import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tasks import host, manifest, wine
+from tasks.config import CMakeRecipe
 from tasks.manifest import Made
 from tasks.project import Project
 from tasks.stage import Job, stage
 
 NEEDED_GB = 8.0
+LONG_PATHS_KEY = r"SYSTEM\CurrentControlSet\Control\FileSystem"
+LONG_PATHS_VALUE = "LongPathsEnabled"
 
 
 @dataclass(frozen=True)
@@ -59,28 +61,75 @@ def _free(what: str, folder: Path) -> Line:
     )
 
 
+def _registry_value(key: str, name: str) -> int | str | None:
+    """A value below HKEY_LOCAL_MACHINE; None where there is none, as on other systems."""
+    if sys.platform != "win32":
+        return None
+    import winreg
+
+    try:
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key) as opened:
+            value: int | str = winreg.QueryValueEx(opened, name)[0]
+    except OSError:
+        return None
+    return value
+
+
+def _long_paths(folder: Path) -> Line:
+    """Whether Windows lets programs use paths of more than 260 characters. Only information.
+
+    https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation
+    """
+    on = _registry_value(LONG_PATHS_KEY, LONG_PATHS_VALUE) == 1
+    if on:
+        return Line("long paths", "ok", "on")
+    return Line(
+        "long paths",
+        "info",
+        f"off, and {folder} has {len(str(folder))} of 260 characters; if a file cannot be made, "
+        "move the clone to a shorter path, or as administrator: "
+        f'reg add "HKLM\\{LONG_PATHS_KEY}" /v {LONG_PATHS_VALUE} /t REG_DWORD /d 1 /f',
+    )
+
+
+def _virus_scanner(folders: Sequence[Path]) -> Line:
+    """What a virus scanner costs, and how to spare these folders. Only information.
+
+    https://learn.microsoft.com/powershell/module/defender/add-mppreference
+    """
+    listed = ", ".join(f"'{folder}'" for folder in folders)
+    return Line(
+        "virus scanner",
+        "info",
+        "scans every file that is made here, which can take longer than making it; if you trust "
+        f"what you build, as administrator in PowerShell: Add-MpPreference -ExclusionPath {listed}",
+    )
+
+
 def look(project: Project) -> list[Line]:
     """Look at everything that the selected profile uses."""
     lines = [
         Line("host", "ok", f"{platform.system()} {platform.release()} {platform.machine()}"),
         Line("Python that runs doit", "ok", f"{platform.python_version()} ({sys.executable})"),
     ]
-    for name, kind in project.profile.libraries.items():
-        recipe = project.config.libraries[name].recipes.cmake
-        if kind == "cmake" and recipe is not None:
+    for name in project.profile.libraries:
+        recipe = project.recipe(name)
+        if isinstance(recipe, CMakeRecipe):
             lines += [
                 _program(
                     o.program, o.program, f"{o.feature} in {name}", f"apt-get install {o.program}"
                 )
                 for o in recipe.optional
             ]
-    if os.name != "nt":
+    if sys.platform != "win32":
         found = wine.find()
         lines.append(
             Line("wine", "ok", str(found))
             if found
             else Line("wine", "missing", f"needed for verify:import; {wine.INSTALL_HINT}")
         )
+    if sys.platform == "win32":
+        lines += [_long_paths(project.build), _virus_scanner([project.root, project.cache])]
     lines += [_free("disk, build", project.build), _free("disk, cache", project.cache), _nvidia()]
     return lines
 
@@ -99,8 +148,9 @@ def report(project: Project, job: Job) -> Made:
 
 def create(project: Project) -> Iterator[dict[str, Any]]:
     """prereqs."""
-    recipes = [project.config.libraries[name].recipes.cmake for name in project.profile.libraries]
-    programs = ["wine", "nvidia-smi", *(o.program for r in recipes if r for o in r.optional)]
+    recipes = [project.recipe(name) for name in project.profile.libraries]
+    optional = [o.program for r in recipes if isinstance(r, CMakeRecipe) for o in r.optional]
+    programs = ["wine", "nvidia-smi", *optional]
     yield stage(
         project,
         "prereqs",

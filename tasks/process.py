@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +46,7 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
     It is asked first: Ninja has each compiler in a process group of its own, which only Ninja
     can end.
     """
-    if os.name == "nt":
+    if sys.platform == "win32":
         subprocess.run(
             ["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False
         )

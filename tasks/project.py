@@ -15,7 +15,7 @@ import doit
 import platformdirs
 
 from tasks import config as configuration
-from tasks.config import Config, PortablePython, Profile
+from tasks.config import Config, Profile, Recipe
 from tasks.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,7 +64,6 @@ class Project:
     config: Config
     profile_name: str
     profile: Profile
-    python: PortablePython
     target: Target
     cache: Path
     offline: bool
@@ -96,6 +95,13 @@ class Project:
     def prefix(self, library: str) -> Path:
         """The staged prefix of a library: bin/, include/, lib/."""
         return self.build / "libs" / library
+
+    def recipe(self, library: str) -> Recipe:
+        """How this profile comes by a library."""
+        recipe: Recipe = getattr(
+            self.config.libraries[library].recipes, self.profile.libraries[library]
+        )
+        return recipe
 
     def manifest(self, task: str) -> Path:
         """The manifest of a task, written when its work is done."""
@@ -154,17 +160,16 @@ def load(root: Path) -> Project:
         ConfigError: config.yaml or an override cannot be used.
     """
     loaded = configuration.load(root / "config.yaml")
-    profile_name, where = _setting("profile", loaded.profile)
+    profile_name, where = _setting("profile", loaded.profile.here)
     profile = configuration.select_profile(loaded, profile_name, where)
     version, where = _setting("python", loaded.python)
-    python = configuration.select_python(profile, version, where)
+    version = configuration.select_python(profile, version, where)
     cache, _ = _setting("cache", loaded.cache or platformdirs.user_cache_dir("ffcv-windows", False))
     return Project(
         root=root,
         config=loaded,
         profile_name=profile_name,
         profile=profile,
-        python=python,
         target=Target(version),
         cache=Path(cache).expanduser().absolute(),
         offline=_flag("offline", loaded.offline),

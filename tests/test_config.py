@@ -20,7 +20,7 @@ def error_of(path: Path) -> str:
 
 def test_the_projects_own_configuration_is_valid():
     loaded = config.load(ROOT / "config.yaml")
-    assert loaded.profile in loaded.profiles
+    assert loaded.profile.here in loaded.profiles
 
 
 def test_an_unknown_key_is_named_with_the_likely_one(edit_config):
@@ -46,6 +46,30 @@ def test_an_unknown_key_deep_in_a_recipe_is_named_with_the_likely_one(edit_confi
 
     assert error_of(edit_config(change)).endswith(
         'libraries.opencv.recipes.cmake.define: unknown key; did you mean "defines"?'
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "key", "wrong", "likely"),
+    [
+        ("toolchain", "minimum_toolset", "minimal_toolset", "minimum_toolset"),
+        ("environment", "accelerator", "acelerator", "accelerator"),
+    ],
+)
+def test_an_unknown_key_of_one_kind_of_many_is_named(edit_config, stage, key, wrong, likely):
+    def change(c):
+        part = c["profiles"]["msvc"][stage]
+        part[wrong] = part[key]
+
+    assert error_of(edit_config(change)) == (
+        f'config.yaml: profiles.msvc.{stage}.{wrong}: unknown key; did you mean "{likely}"?'
+    )
+
+
+def test_a_default_profile_that_does_not_exist_is_named(edit_config):
+    path = edit_config(lambda c: c["profile"].update(windows="mvsc"))
+    assert error_of(path) == (
+        'config.yaml: profile.windows: unknown profile "mvsc"; did you mean "msvc"?'
     )
 
 
@@ -115,12 +139,12 @@ def test_an_unknown_profile_names_who_asked_and_the_likely_one(clone, monkeypatc
     assert caught.value.message == 'FFCVWIN_PROFILE: unknown profile "zigg"; did you mean "zig"?'
 
 
-def test_a_python_without_an_artifact_lists_those_that_have_one(clone, monkeypatch):
+def test_a_python_that_the_profile_lacks_lists_those_that_it_has(clone, monkeypatch):
     monkeypatch.setenv("FFCVWIN_PYTHON", "3.9")
     with pytest.raises(ConfigError) as caught:
         project.load(clone)
     assert caught.value.message == (
-        'FFCVWIN_PYTHON: there is no artifact for Python "3.9"; have 3.10, 3.11, 3.12, 3.13'
+        'FFCVWIN_PYTHON: this profile has no Python "3.9"; it has 3.10, 3.11, 3.12, 3.13'
     )
 
 

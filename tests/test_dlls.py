@@ -25,7 +25,9 @@ def package(tmp_path: Path) -> Path:
 
 
 def test_they_are_copied_under_their_names(staged, package):
-    assert copy_dlls(staged, package) == [package / "a.dll", package / "b.dll"]
+    placed = copy_dlls(staged, package)
+    assert [dll.path for dll in placed] == [package / "a.dll", package / "b.dll"]
+    assert [dll.source for dll in placed] == staged
     assert (package / "b.dll").read_text(encoding="utf-8") == "b.dll"
 
 
@@ -34,6 +36,11 @@ def test_copying_again_is_quiet(staged, package):
     before = (package / "a.dll").stat().st_mtime_ns
     copy_dlls(staged, package)
     assert (package / "a.dll").stat().st_mtime_ns == before
+
+
+def test_an_equal_file_that_was_there_is_not_ours(staged, package):
+    (package / "a.dll").write_text("a.dll", encoding="utf-8")
+    assert [dll.new for dll in copy_dlls(staged, package)] == [False, True]
 
 
 def test_another_file_of_that_name_in_any_case_is_an_error_with_both_hashes(staged, package):
@@ -47,5 +54,5 @@ def test_another_file_of_that_name_in_any_case_is_an_error_with_both_hashes(stag
 
 def test_the_same_file_in_another_case_is_no_second_copy(staged, package):
     (package / "A.DLL").write_text("a.dll", encoding="utf-8")
-    assert copy_dlls(staged, package)[0] == package / "A.DLL"
+    assert copy_dlls(staged, package)[0].path == package / "A.DLL"
     assert sorted(path.name for path in package.iterdir()) == ["A.DLL", "b.dll"]

@@ -9,7 +9,12 @@ from support import ROOT
 
 @pytest.mark.parametrize(
     "command",
-    [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]],
+    [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy"],
+        ["mypy", "--platform", "win32"],
+    ],
     ids=lambda command: " ".join(command),
 )
 def test_nothing_to_complain(command):

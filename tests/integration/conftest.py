@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support import ROOT, Recorder
+from windows_runner import WindowsRunner, make_runner
 
-ROOT = Path(__file__).resolve().parents[2]
 FULL_RUN_SECONDS = 4000
 
 
@@ -126,3 +127,12 @@ def built(clone: Clone, first_run: Run) -> Iterator[Clone]:
     assert first_run.status == 0, first_run.output
     yield clone
     clone.restore()
+
+
+@pytest.fixture(scope="session")
+def windows_runner(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> WindowsRunner:
+    """A Windows Python with the runner's packages, under Wine."""
+    made = clone.doit("env:python")
+    assert made.status == 0, made.output
+    job = Recorder(tmp_path_factory.mktemp("runner")).job
+    return make_runner(clone.build / "env", ROOT / "build" / "tests" / "Windows runner", job)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.environment import place_runtime
+from tasks.portable import place_runtime
 
 
 @pytest.fixture

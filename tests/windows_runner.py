@@ -1,0 +1,137 @@
+"""A Windows machine to run the project's own code on: a real Windows Python under Wine.
+
+It holds what `bootstrap.bat` installs on Windows, the pinned requirements of
+envs/runner.txt, so that doit, its tasks and their tests run as they do there.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+from pe_files import zig
+from support import ROOT
+
+from tasks import config, host, portable, wine
+from tasks.config import Wine
+from tasks.stage import Job
+from tasks.windows_python import path_for_windows
+
+VERSION = "3.11"
+
+# Programs made by Rust ask this DLL of every Windows since 7 for random numbers; Wine 8 lacks it.
+# https://learn.microsoft.com/windows/win32/seccng/processprng
+BCRYPTPRIMITIVES = """\
+unsigned char __declspec(dllimport) __stdcall SystemFunction036(void *buffer, unsigned long size);
+__declspec(dllexport) int ProcessPrng(unsigned char *data, unsigned long long size) {
+    return SystemFunction036(data, (unsigned long)size);
+}
+"""
+
+
+@dataclass(frozen=True)
+class WindowsRunner:
+    """A Windows Python with the runner's packages, and the Wine prefix to run it in."""
+
+    python: Path
+    prefix: Path
+    settings: Wine
+
+    def environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of a run; `variables` are added."""
+        own = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1", "CI": "1", "NO_COLOR": "1"}
+        # The program's folder of a Windows Python is on no PATH that Wine takes over.
+        scripts = path_for_windows(self.python.parent / "Scripts")
+        path = {"WINEPATH": f"{path_for_windows(self.python.parent)};{scripts}"}
+        return wine.environment(self.settings, self.prefix) | own | path | dict(variables or {})
+
+    def start(
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        cwd: Path,
+        variables: Mapping[str, str] | None = None,
+    ) -> "subprocess.Popen[str]":
+        """Start a Windows program; its standard streams are pipes, as a Windows Python needs."""
+        return subprocess.Popen(
+            [str(wine.find()), *map(str, arguments)],
+            cwd=cwd, env=self.environment(variables), encoding="utf-8", errors="replace",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def run(
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        cwd: Path,
+        variables: Mapping[str, str] | None = None,
+        timeout: float = 600,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a Windows program, and everything it started to its end.
+
+        Args:
+            arguments: the program (python.exe's own path, "cmd", ...) and its arguments, as
+                Windows is to see them.
+            timeout: seconds.
+        """
+        process = self.start(arguments, cwd=cwd, variables=variables)
+        try:
+            output, _ = process.communicate("", timeout)
+        except subprocess.TimeoutExpired as error:
+            self.stop()
+            process.kill()
+            output, _ = process.communicate()
+            raise AssertionError(f"no end after {timeout} s:\n{output}") from error
+        return subprocess.CompletedProcess(list(arguments), process.returncode, output, "")
+
+    def stop(self) -> None:
+        """End every Windows process of this machine."""
+        program = wine.find()
+        assert program is not None
+        wine.stop(program, self.environment())
+
+
+def make_runner(python: Path, folder: Path, job: Job) -> WindowsRunner:
+    """Lay down a Windows runner, or take the one that an earlier run of the tests made.
+
+    Args:
+        python: the folder of a Windows Python; what is in its site-packages is left behind.
+        folder: where the runner goes.
+    """
+    requirements = ROOT / "envs" / "runner.txt"
+    settings = config.load(ROOT / "config.yaml").wine
+    runner = WindowsRunner(folder / "Python 3.11" / "python.exe", folder / "wine", settings)
+    stamp = folder / "requirements.txt"
+    if stamp.is_file() and stamp.read_bytes() == requirements.read_bytes():
+        return runner
+    shutil.rmtree(folder, ignore_errors=True)
+    packages = Path("Lib", "site-packages")
+
+    def installed(where: str, names: list[str]) -> list[str]:
+        return names if Path(where) == python / packages else []
+
+    shutil.copytree(python, runner.python.parent, ignore=installed)
+    default = platformdirs.user_cache_dir("ffcv-windows", False)
+    cache = Path(os.environ.get("FFCVWIN_CACHE", default))
+    subprocess.run(
+        [
+            host.runner_program("uv"), "pip", "install", "--quiet",
+            "--python-platform", portable.UV_PLATFORM, "--python-version", VERSION,
+            "--target", runner.python.parent / packages,
+            "--require-hashes", "--link-mode", "copy", "--requirements", requirements,
+        ],
+        env=portable.uv_environment(cache), check=True, timeout=900,
+    )  # fmt: skip
+    program = wine.find()
+    assert program is not None
+    wine.make_prefix(program, settings, runner.prefix, job)
+    system32 = runner.prefix / "drive_c" / "windows" / "system32"
+    if not (system32 / "bcryptprimitives.dll").exists():
+        (system32 / "prng.c").write_text(BCRYPTPRIMITIVES, encoding="utf-8")
+        options = ["-target", "x86_64-windows-gnu", "-O1", "-shared", "-ladvapi32"]
+        zig(system32, "cc", *options, "-o", "bcryptprimitives.dll", "prng.c")
+    stamp.write_bytes(requirements.read_bytes())
+    return runner
