@@ -1,6 +1,7 @@
 """prereqs - what this machine has, and what is missing for which stage. Never fails."""
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -11,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import host, manifest, wine
-from tasks.config import CMakeRecipe
+from tasks import host, manifest, msvc, wine
+from tasks.config import CMakeRecipe, MsvcToolchain
 from tasks.manifest import Made
 from tasks.project import Project
 from tasks.stage import Job, stage
@@ -106,12 +107,24 @@ def _virus_scanner(folders: Sequence[Path]) -> Line:
     )
 
 
-def look(project: Project) -> list[Line]:
+def _compiler(project: Project, settings: MsvcToolchain, job: Job) -> Line:
+    """Microsoft's compiler, where the profile uses it."""
+    if sys.platform != "win32":
+        return Line("compiler", "missing", "this profile needs Windows; here, use profile=zig")
+    ask = partial(msvc.ask_vswhere, job)
+    found, text = msvc.summary(os.environ, project.root, settings, ask)
+    return Line("compiler", "ok" if found else "missing", text)
+
+
+def look(project: Project, job: Job) -> list[Line]:
     """Look at everything that the selected profile uses."""
     lines = [
         Line("host", "ok", f"{platform.system()} {platform.release()} {platform.machine()}"),
         Line("Python that runs doit", "ok", f"{platform.python_version()} ({sys.executable})"),
     ]
+    compiler = project.profile.toolchain
+    if isinstance(compiler, MsvcToolchain):
+        lines.append(_compiler(project, compiler, job))
     for name in project.profile.libraries:
         recipe = project.recipe(name)
         if isinstance(recipe, CMakeRecipe):
@@ -136,7 +149,7 @@ def look(project: Project) -> list[Line]:
 
 def report(project: Project, job: Job) -> Made:
     """Write prereqs.json, and warn of what is missing."""
-    lines = look(project)
+    lines = look(project, job)
     for line in lines:
         if line.state == "missing":
             job.warn(f"{line.what}: {line.detail}")
@@ -151,12 +164,18 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
     recipes = [project.recipe(name) for name in project.profile.libraries]
     optional = [o.program for r in recipes if isinstance(r, CMakeRecipe) for o in r.optional]
     programs = ["wine", "nvidia-smi", *optional]
+    settings = project.profile.toolchain
+    compiler = (
+        msvc.fingerprint(os.environ, project.root, settings)
+        if isinstance(settings, MsvcToolchain)
+        else settings.kind
+    )
     yield stage(
         project,
         "prereqs",
         "look at this machine: what is there, what is missing, for what",
         partial(report, project),
-        settings={"found": {name: host.program(name) for name in programs}},
+        settings={"found": {name: host.program(name) for name in programs}, "compiler": compiler},
         targets=[project.build / "prereqs.json"],
         owns=[project.build / "prereqs.json"],
     )

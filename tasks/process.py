@@ -50,6 +50,7 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
         subprocess.run(
             ["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False
         )
+        process.kill()  # where taskkill is not allowed to, or cannot
     else:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)

@@ -1,8 +1,10 @@
 """toolchain - the compiler, found and written down as data.
 
-    pinned package ziglang -> build/.../toolchain/zig-cc, zig-c++, zig-ar, ...
-                              build/.../toolchain/windows.cmake     for CMake
-                              build/.../toolchain/toolchain.json    for everything else
+    zig:  pinned package ziglang -> build/.../toolchain/zig-cc, zig-c++, zig-ar, ...
+                                    build/.../toolchain/windows.cmake     for CMake
+    msvc: this machine -> tasks.msvc finds it, tasks.vcvars activates it
+                       -> build/.../toolchain/msvc.json             everything that was tried
+    both:                 build/.../toolchain/toolchain.json        for everything else
 
 Later stages read toolchain.json and never look for a compiler themselves.
 """
@@ -11,21 +13,22 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tasks import host, manifest, pe, process
-from tasks.config import ZigToolchain
+from tasks import host, manifest, msvc, pe, process, vcvars
+from tasks.config import MsvcToolchain, ZigToolchain
 from tasks.errors import BuildError
 from tasks.manifest import Made
+from tasks.msvc_places import Installation, find_program, places, report
 from tasks.project import Project
 from tasks.stage import Job, stage
-
-ZIG_PROGRAMS = {"cc": "cc", "cxx": "c++", "ar": "ar", "ranlib": "ranlib", "rc": "rc"}
+from tasks.zig import PROGRAMS as ZIG_PROGRAMS
+from tasks.zig import cmake_toolchain, wrapper, zig_program
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,14 @@ class Toolchain:
     """A compiler ready for use.
 
     Args:
-        kind: the implementation: "zig".
-        version: the compiler's version.
+        kind: the implementation: "zig" or "msvc".
+        version: the compiler's version; for msvc the toolset's.
         target: what it compiles for, in the compiler's own words.
-        programs: cc, cxx, ar, ranlib, rc -> absolute path.
-        cmake_toolchain_file: for CMAKE_TOOLCHAIN_FILE.
-        environment: variables that its programs need.
+        programs: name -> absolute path: cc, cxx, ar, ranlib, rc for zig; cl, link, lib, rc for
+            msvc.
+        cmake_toolchain_file: for CMAKE_TOOLCHAIN_FILE; "" if CMake needs none.
+        environment: variables that its programs need, PATH left out.
+        path: folders that its programs need in front of PATH.
     """
 
     kind: str
@@ -47,75 +52,7 @@ class Toolchain:
     programs: Mapping[str, str]
     cmake_toolchain_file: str
     environment: Mapping[str, str] = field(default_factory=dict)
-
-
-def zig_program() -> Path:
-    """The zig that the pinned package brings.
-
-    Raises:
-        BuildError: the package is not installed.
-    """
-    spec = util.find_spec("ziglang")
-    if spec is None or not spec.submodule_search_locations:
-        raise BuildError(
-            "the package ziglang, which holds the compiler, is not installed beside doit; run "
-            "bootstrap again"
-        )
-    return Path(spec.submodule_search_locations[0]) / ("zig.exe" if os.name == "nt" else "zig")
-
-
-def wrapper(zig: Path, arguments: list[str], cache: Path, windows: bool) -> str:
-    """The text of a script that calls zig as one compiler program.
-
-    One file per program, because CMake and setuptools want the path of a program, and zig is
-    many programs in one. Paths are quoted for the shell that reads them.
-    """
-    words = " ".join(arguments)
-    if windows:
-
-        def quoted(path: Path) -> str:
-            return str(path).replace("%", "%%")
-
-        return (
-            "@echo off\n"
-            f'set "ZIG_GLOBAL_CACHE_DIR={quoted(cache)}"\n'
-            f'set "ZIG_LOCAL_CACHE_DIR={quoted(cache)}"\n'
-            f'"{quoted(zig)}" {words} %*\n'
-        )
-    import shlex
-
-    return (
-        "#!/bin/sh\n"
-        f"export ZIG_GLOBAL_CACHE_DIR={shlex.quote(str(cache))}\n"
-        f"export ZIG_LOCAL_CACHE_DIR={shlex.quote(str(cache))}\n"
-        f'exec {shlex.quote(str(zig))} {words} "$@"\n'
-    )
-
-
-def cmake_toolchain(programs: Mapping[str, str], folder: Path) -> str:
-    """A CMake toolchain file (cmake-toolchains(7)) for 64-bit Windows.
-
-    Libraries and headers of the host must never be found: the find root is a folder without
-    any.
-    """
-
-    def quoted(path: str | Path) -> str:
-        return '"' + Path(path).as_posix().replace("$", "\\$") + '"'
-
-    return f"""\
-set(CMAKE_SYSTEM_NAME Windows)
-set(CMAKE_SYSTEM_PROCESSOR AMD64)
-set(CMAKE_C_COMPILER {quoted(programs["cc"])})
-set(CMAKE_CXX_COMPILER {quoted(programs["cxx"])})
-set(CMAKE_AR {quoted(programs["ar"])})
-set(CMAKE_RANLIB {quoted(programs["ranlib"])})
-set(CMAKE_RC_COMPILER {quoted(programs["rc"])})
-set(CMAKE_FIND_ROOT_PATH {quoted(folder)})
-set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
-set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
-"""
+    path: Sequence[str] = ()
 
 
 def make_zig(settings: ZigToolchain, version: str, folder: Path, cache: Path, job: Job) -> Made:
@@ -144,9 +81,14 @@ def make_zig(settings: ZigToolchain, version: str, folder: Path, cache: Path, jo
     cmake_file = folder / "windows.cmake"
     cmake_file.write_text(cmake_toolchain(programs, folder), encoding="utf-8", newline="\n")
     toolchain = Toolchain("zig", version, settings.target, programs, str(cmake_file))
-    _try_out(toolchain, folder / "try", job)
-    text = json.dumps(asdict(toolchain), indent=1, ensure_ascii=False) + "\n"
-    manifest.write_atomically(folder / "toolchain.json", text)
+    _try_out(
+        toolchain,
+        [programs["cc"], "-shared", "-o", "try.dll", "try.c"],
+        "reinstall the runner: remove .venv and run bootstrap again",
+        folder / "try",
+        job,
+    )
+    _write(toolchain, folder)
     return Made(
         f"zig {version} for {settings.target}",
         where=folder / "toolchain.json",
@@ -155,25 +97,126 @@ def make_zig(settings: ZigToolchain, version: str, folder: Path, cache: Path, jo
     )
 
 
-def _try_out(toolchain: Toolchain, folder: Path, job: Job) -> None:
-    """Compile and link a DLL; a compiler that cannot is found out here, not in OpenCV."""
+def make_msvc(settings: MsvcToolchain, root: Path, folder: Path, job: Job) -> Made:
+    """Find Microsoft's compiler, activate it, and compile one DLL with it.
+
+    Args:
+        settings: which toolset will do, and how to get one.
+        root: the project's folder; Build Tools may lie beside it.
+        folder: where toolchain.json and msvc.json go.
+
+    Raises:
+        BuildError: this is not Windows, there is no compiler, or it does not work.
+    """
+    if os.name != "nt":
+        raise BuildError(
+            "Microsoft's compiler runs on Windows only, and so does the msvc profile; here, run "
+            "doit profile=zig"
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    tried = places(os.environ, root, settings.minimum_toolset, partial(msvc.ask_vswhere, job))
+    _log(job, report(tried))
+    data: dict[str, Any] = {"tried": [asdict(place) for place in tried], "chosen": None}
+    _write_json(folder / "msvc.json", data)
+    try:
+        found = msvc.choose(tried, settings)
+    except BuildError as error:
+        raise BuildError(error.message, log=job.log) from error
+    if found.vcvars:
+        changes = vcvars.activate(
+            Path(found.vcvars), host.environment(), log=job.log, line=job.line
+        )
+    else:
+        changes = msvc.active_difference(os.environ, found)
+    data |= {"chosen": asdict(found), "changes": asdict(changes)}
+    _write_json(folder / "msvc.json", data)
+    toolchain = _msvc_toolchain(found, changes, job.log)
+    _try_out(
+        toolchain,
+        [toolchain.programs["cl"], "/nologo", "/LD", "try.c", "/Fetry.dll"],
+        "choose Repair for it in the Visual Studio Installer",
+        folder / "try",
+        job,
+    )
+    _write(toolchain, folder)
+    return Made(
+        str(found),
+        where=folder / "toolchain.json",
+        root=folder,
+        # msvc.json is for people: another compiler on the machine does not make a build stale.
+        files=manifest.record(folder, [folder / "toolchain.json"]),
+        details={"chosen": asdict(found)},
+    )
+
+
+def _msvc_toolchain(found: Installation, changes: vcvars.Difference, log: Path) -> Toolchain:
+    """An activated installation as data."""
+    folders = changes.prepended.get("PATH", [])
+    programs = {}
+    for role, folder_list in {
+        "cl": [found.tools], "link": [found.tools], "lib": [found.tools], "rc": folders,
+    }.items():  # fmt: skip
+        program = find_program(f"{role}.exe", [Path(folder) for folder in folder_list])
+        if program is None:
+            what = "Windows SDK" if role == "rc" else "C++ compiler"
+            raise BuildError(
+                f"{found} brings no {role}.exe, which belongs to the {what}; add it in the Visual "
+                'Studio Installer (Modify, "Desktop development with C++")',
+                log=log,
+            )
+        programs[role] = str(program)
+    others = {name: changes.value(name) for name in (*changes.set, *changes.prepended)}
+    others.pop("PATH", None)
+    return Toolchain(
+        kind="msvc",
+        version=changes.value("VCToolsVersion") or found.toolset,
+        target="x64",
+        programs=programs,
+        cmake_toolchain_file="",
+        environment=dict(sorted(others.items())),
+        path=list({vcvars.folder_key(f): f for f in (found.tools, *folders)}.values()),
+    )
+
+
+def _try_out(
+    toolchain: Toolchain, command: Sequence[str], remedy: str, folder: Path, job: Job
+) -> None:
+    """Compile and link a DLL; a compiler that cannot is found out here, not in OpenCV.
+
+    Args:
+        command: makes try.dll of try.c.
+        remedy: what to do if that is no DLL for 64-bit Windows.
+    """
     folder.mkdir()
     (folder / "try.c").write_text(
         "__declspec(dllexport) int answer(void) { return 42; }\n", encoding="utf-8"
     )
     process.run(
-        [toolchain.programs["cc"], "-shared", "-o", "try.dll", "try.c"],
-        log=job.log, cwd=folder, env=host.environment(), line=job.line, timeout=600,
+        command, log=job.log, cwd=folder, line=job.line, timeout=600,
+        env=host.environment(toolchain.environment, toolchain.path),
     )  # fmt: skip
-    if (
-        "answer" not in pe.exports(folder / "try.dll")
-        or pe.read_pe(folder / "try.dll").machine != "x64"
-    ):
+    made = folder / "try.dll"
+    if pe.read_pe(made).machine != "x64" or "answer" not in pe.exports(made):
         raise BuildError(
-            f"zig {toolchain.version} made a DLL that is not one for 64-bit Windows; reinstall the "
-            "runner: remove .venv and run bootstrap again"
+            f"{toolchain.kind} {toolchain.version} made a DLL that is not one for 64-bit Windows; "
+            f"{remedy}"
         )
     shutil.rmtree(folder)
+
+
+def _log(job: Job, lines: Sequence[str]) -> None:
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with job.log.open("a", encoding="utf-8", newline="\n") as stream:
+        stream.writelines(f"{line}\n" for line in lines)
+
+
+def _write_json(path: Path, data: Mapping[str, Any]) -> None:
+    manifest.write_atomically(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write(toolchain: Toolchain, folder: Path) -> None:
+    _write_json(folder / "toolchain.json", asdict(toolchain))
 
 
 def load(path: Path) -> Toolchain:
@@ -193,21 +236,41 @@ def toolchain_file(project: Project) -> Path:
     return project.build / "toolchain" / "toolchain.json"
 
 
-def create(project: Project) -> Iterator[dict[str, Any]]:
-    """toolchain."""
-    settings = project.profile.toolchain
+def _zig_stage(project: Project, settings: ZigToolchain, folder: Path) -> tuple[Any, Any]:
+    """The work, and what it depends on."""
     try:
         version = metadata.version("ziglang")
     except metadata.PackageNotFoundError:
         version = "missing"
-    folder = toolchain_file(project).parent
     cache = project.cache / "zig"
+    return (
+        partial(make_zig, settings, version, folder, cache),
+        {"toolchain": settings, "version": version, "cache": cache},
+    )
+
+
+def _msvc_stage(project: Project, settings: MsvcToolchain, folder: Path) -> tuple[Any, Any]:
+    """The work, and what it depends on: an update of the compiler makes the toolchain stale."""
+    return (
+        partial(make_msvc, settings, project.root, folder),
+        {"toolchain": settings, "found": msvc.fingerprint(os.environ, project.root, settings)},
+    )
+
+
+def create(project: Project) -> Iterator[dict[str, Any]]:
+    """toolchain."""
+    settings = project.profile.toolchain
+    folder = toolchain_file(project).parent
+    if isinstance(settings, MsvcToolchain):
+        work, inputs = _msvc_stage(project, settings, folder)
+    else:
+        work, inputs = _zig_stage(project, settings, folder)
     yield stage(
         project,
         "toolchain",
         "find the compiler, try it out, write it down as data",
-        partial(make_zig, settings, version, folder, cache),
-        settings={"toolchain": settings, "version": version, "cache": cache},
+        work,
+        settings=inputs,
         targets=[toolchain_file(project)],
         owns=[folder],
     )

@@ -140,6 +140,7 @@ def test_an_unknown_profile_names_who_asked_and_the_likely_one(clone, monkeypatc
 
 
 def test_a_python_that_the_profile_lacks_lists_those_that_it_has(clone, monkeypatch):
+    monkeypatch.setenv("FFCVWIN_PROFILE", "zig")
     monkeypatch.setenv("FFCVWIN_PYTHON", "3.9")
     with pytest.raises(ConfigError) as caught:
         project.load(clone)
@@ -149,6 +150,7 @@ def test_a_python_that_the_profile_lacks_lists_those_that_it_has(clone, monkeypa
 
 
 def test_the_environment_overrides_the_file(clone, monkeypatch, tmp_path):
+    monkeypatch.setenv("FFCVWIN_PROFILE", "zig")
     monkeypatch.setenv("FFCVWIN_PYTHON", "3.12")
     monkeypatch.setenv("FFCVWIN_CACHE", str(tmp_path / "my cache"))
     monkeypatch.setenv("FFCVWIN_OFFLINE", "1")

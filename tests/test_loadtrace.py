@@ -42,7 +42,8 @@ def test_both_views_of_a_path_are_one_key() -> None:
 
 
 def test_the_program_tells_of_its_requests_as_they_happen() -> None:
-    statement = "import ctypes; ctypes.CDLL(None); import _json"
+    library = "kernel32" if sys.platform == "win32" else None
+    statement = f"import ctypes; ctypes.CDLL({library!r}); import _json"
     command = [sys.executable, "-S", "-c", loadtrace.program(statement)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = [line for line in done.stderr.splitlines() if line.startswith("loadtrace:")]

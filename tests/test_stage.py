@@ -131,7 +131,8 @@ def test_clean_removes_listed_files_from_a_folder_that_is_not_the_stages_own(gra
     )
     graph.executed()
     (graph.build / "second" / "other").touch()
-    assert "1 file in build/zig-cp311/second" in graph.doit("clean", "-n", "second").stdout
+    said = graph.doit("clean", "-n", "second").stdout
+    assert f"1 file in build/{graph.build.name}/second" in said
     graph.doit("clean", "second")
     assert [path.name for path in (graph.build / "second").iterdir()] == ["other"]
 
@@ -139,7 +140,8 @@ def test_clean_removes_listed_files_from_a_folder_that_is_not_the_stages_own(gra
 def test_clean_dry_run_names_what_clean_removes_and_removes_nothing(graph):
     graph.executed()
     said = graph.doit("clean", "--dry-run", "second").stdout
-    assert "build/zig-cp311/second" in said and "build/zig-cp311/manifests/second.json" in said
+    folder = f"build/{graph.build.name}"
+    assert f"{folder}/second" in said and f"{folder}/manifests/second.json" in said
     assert (graph.build / "second" / "copy").exists()
     graph.doit("clean", "second")
     assert "nothing to remove" in graph.doit("clean", "--dry-run", "second").stdout

@@ -1,84 +1,156 @@
-"""The zig toolchain: real wrappers that make real Windows DLLs, wherever they lie."""
+"""toolchain.json, and Microsoft's compiler from the search to a DLL that it made."""
 
-import subprocess
+import json
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
+from support import ROOT, Recorder
+from visual_studio import SCRIPTS, SETTINGS, install, make_program, tools
 
-from tasks import cmake, pe, toolchain
-from tasks.config import ZigToolchain
-from tasks.project import project
+from tasks import toolchain
+from tasks.errors import BuildError
+from tasks.project import load
 
-TARGET = ZigToolchain(kind="zig", target="x86_64-windows-gnu")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
-    """A toolchain in a folder whose name has a space, a quote and a letter beyond ASCII."""
-    from support import Recorder
-
-    folder = tmp_path_factory.mktemp("zig's Werkzeugkasten für C")
-    # The real cache: zig builds the C runtime once for a cache, which takes a minute.
-    cache = project().cache / "zig"
-    toolchain.make_zig(TARGET, "test", folder / "tools", cache, Recorder(folder).job)
-    return folder / "tools"
-
-
-def test_toolchain_json_holds_everything_that_later_stages_need(made):
-    loaded = toolchain.load(made / "toolchain.json")
-    assert loaded.kind == "zig" and loaded.target == TARGET.target
-    assert all(Path(program).is_file() for program in loaded.programs.values())
+on_windows = pytest.mark.skipif(os.name != "nt", reason="needs cmd.exe")
 
 
 def test_a_toolchain_json_that_cannot_be_read_names_the_task_to_run(tmp_path):
-    from tasks.errors import BuildError
-
     with pytest.raises(BuildError, match='run "doit toolchain" again'):
         toolchain.load(tmp_path / "toolchain.json")
 
 
-def test_cmake_builds_a_windows_dll_with_a_resource(made, tmp_path, job):
-    source = tmp_path / "Quelle für C"
-    source.mkdir()
-    (source / "CMakeLists.txt").write_text(
-        "cmake_minimum_required(VERSION 3.5...3.30)\nproject(x C RC)\n"
-        "add_library(x SHARED x.c x.rc)\ninstall(TARGETS x)\n",
-        encoding="utf-8",
-    )
-    (source / "x.c").write_text("__declspec(dllexport) int x(void) { return 1; }\n", "utf-8")
-    (source / "x.rc").write_text("1 VERSIONINFO\nFILEVERSION 1,2,3,4\nBEGIN\nEND\n", "utf-8")
-    compiler = toolchain.load(made / "toolchain.json")
-    cmake.build(source, tmp_path / "in stall", tmp_path / "tree", compiler, {}, job)
-    dll = tmp_path / "in stall" / "bin" / "libx.dll"
-    assert pe.read_pe(dll).machine == "x64"
-    assert "x" in pe.exports(dll)
+@pytest.mark.parametrize(("profile", "maker"), [("zig", "make_zig"), ("msvc", "make_msvc")])
+def test_the_profile_says_which_compiler_is_made_ready(monkeypatch, profile, maker):
+    monkeypatch.setenv("FFCVWIN_PROFILE", profile)
+    (task,) = toolchain.create(load(ROOT))
+    assert task["actions"][0].work.func is getattr(toolchain, maker)
 
 
-def test_a_cmake_failure_carries_the_end_of_the_log(made, tmp_path, job):
-    from tasks.errors import BuildError
-
-    (tmp_path / "CMakeLists.txt").write_text("message(FATAL_ERROR broken)\n", encoding="utf-8")
-    compiler = toolchain.load(made / "toolchain.json")
-    with pytest.raises(BuildError, match="cmake ended with exit status 1") as caught:
-        cmake.build(tmp_path, tmp_path / "i", tmp_path / "t", compiler, {}, job)
-    assert any("broken" in line for line in caught.value.tail)
+@pytest.mark.skipif(os.name == "nt", reason="how it is elsewhere")
+def test_microsofts_compiler_is_for_windows_only(tmp_path, job):
+    with pytest.raises(BuildError, match=r"runs on Windows only.*profile=zig"):
+        toolchain.make_msvc(SETTINGS, tmp_path, tmp_path / "toolchain", job)
 
 
-def test_a_wrapper_for_windows_quotes_for_cmd():
-    text = toolchain.wrapper(Path("C:/100% zig/zig.exe"), ["cc", "-target", "t"], Path("C"), True)
-    assert "100%% zig" in text and text.rstrip().endswith("cc -target t %*")
+# A made-up installation, activated by the real cmd.exe; its cl.exe runs Python code.
+
+VCVARS = """\
+@echo off
+for %%i in ("%~dp0..\\..\\..") do set "VSINSTALLDIR=%%~fi\\"
+set "VCToolsVersion=14.38.33130"
+set "INCLUDE=%VSINSTALLDIR%include;%INCLUDE%"
+set "PATH=%VSINSTALLDIR%VC\\Tools\\MSVC\\14.38.33130\\bin\\Hostx64\\x64;%VSINSTALLDIR%kit;%PATH%"
+"""
+
+# Notes what it got; its DLL is one of Python's, which exports no "answer".
+COMPILE = f"""\
+import json, os, pathlib, shutil, sys
+seen = {{"arguments": sys.argv[1:], **os.environ}}
+pathlib.Path(__file__).with_name("seen.json").write_text(json.dumps(seen))
+print("try.c")
+shutil.copy(r"{Path(sys.executable).with_name("python3.dll")}", "try.dll")
+"""
 
 
-def test_a_wrapper_passes_arguments_on_as_they_are(made, tmp_path):
-    (tmp_path / "a b.c").write_text("int A = VALUE;\n", encoding="utf-8")
-    done = subprocess.run(
-        [toolchain.load(made / "toolchain.json").programs["cc"], "-E", "-DVALUE=(1 + 2)", "a b.c"],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "int A = (1 + 2);" in done.stdout
+class Machine:
+    """A machine whose one compiler is a made-up one."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch):
+        self.project = folder / "project"
+        self.folder = folder / "build" / "toolchain"
+        self.recorder = Recorder(folder)
+        for name in ("ProgramFiles(x86)", "ProgramW6432", "ProgramData", "CL"):
+            monkeypatch.setenv(name, str(folder / "empty"))
+        for name in ("VSINSTALLDIR", "VCVARS", "BUILDTOOLS", "MSBUILDTOOLS"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("ProgramFiles", str(folder / "Program Files (x64)"))
+        self.path = (
+            folder / "Program Files (x64)" / "Microsoft Visual Studio" / "2022" / "Community"
+        )
+
+    def install(self, code: str = COMPILE) -> None:
+        install(self.path)
+        (self.path / SCRIPTS / "vcvars64.bat").write_text(VCVARS, encoding="ascii")
+        make_program(tools(self.path) / "cl.exe", code)
+        (self.path / "kit").mkdir()
+        (self.path / "kit" / "rc.exe").touch()
+
+    def make(self) -> toolchain.Made:
+        return toolchain.make_msvc(SETTINGS, self.project, self.folder, self.recorder.job)
+
+    def msvc_json(self) -> dict:
+        return json.loads((self.folder / "msvc.json").read_text(encoding="utf-8"))
 
 
-def test_true_and_false_become_on_and_off():
-    assert cmake.cache_entries({"A": True, "B": False, "C": "x", "D": 3}) == [
-        "-DA=ON", "-DB=OFF", "-DC=x", "-DD=3",
-    ]  # fmt: skip
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, monkeypatch)
+
+
+@on_windows
+def test_without_a_compiler_everything_that_was_tried_is_written_down(machine):
+    with pytest.raises(BuildError, match="get it with: winget install tools") as caught:
+        machine.make()
+    written = machine.msvc_json()
+    assert written["chosen"] is None
+    assert str(machine.path) in [place["where"] for place in written["tried"]]
+    assert str(machine.path) in caught.value.log.read_text(encoding="utf-8")
+    assert not (machine.folder / "toolchain.json").exists()
+
+
+@on_windows
+def test_the_compiler_is_tried_out_in_its_own_environment(machine, monkeypatch):
+    machine.install()
+    with pytest.raises(BuildError, match=r"msvc 14\.38\.33130 made a DLL that is not one.*Repair"):
+        machine.make()
+    seen = json.loads((tools(machine.path) / "seen.json").read_text(encoding="utf-8"))
+    assert seen["arguments"] == ["/nologo", "/LD", "try.c", "/Fetry.dll"]
+    assert seen["INCLUDE"].startswith(f"{machine.path}\\include;")
+    assert seen["PATH"].startswith(f"{tools(machine.path)};{machine.path}\\kit;")
+    assert "CL" not in seen
+    assert not (machine.folder / "toolchain.json").exists()
+
+
+@on_windows
+def test_a_compiler_that_works_is_written_down(machine, monkeypatch):
+    machine.install()
+    monkeypatch.setattr(toolchain.pe, "exports", lambda path: {"answer"})
+    made = machine.make()
+    loaded = toolchain.load(machine.folder / "toolchain.json")
+    assert (loaded.kind, loaded.version, loaded.target) == ("msvc", "14.38.33130", "x64")
+    assert loaded.programs == {
+        **{name: str(tools(machine.path) / f"{name}.exe") for name in ("cl", "link", "lib")},
+        "rc": str(machine.path / "kit" / "rc.exe"),
+    }
+    assert loaded.path == [str(tools(machine.path)), str(machine.path / "kit")]
+    assert loaded.environment.keys() == {"INCLUDE", "VCTOOLSVERSION", "VSINSTALLDIR"}
+    assert loaded.cmake_toolchain_file == ""
+    assert machine.msvc_json()["chosen"] == made.details["chosen"]
+    assert list(made.files) == ["toolchain.json"]
+    assert str(machine.path) in made.summary
+
+
+@on_windows
+def test_a_compiler_that_fails_is_an_error_with_its_last_words(machine):
+    machine.install("import sys\nprint('fatal error C1083: no such file')\nsys.exit(2)\n")
+    with pytest.raises(BuildError, match=r"cl\.exe ended with exit status 2") as caught:
+        machine.make()
+    assert any("C1083" in line for line in caught.value.tail)
+
+
+@on_windows
+def test_a_compiler_that_makes_nothing_is_an_error(machine):
+    machine.install("pass\n")
+    with pytest.raises(BuildError, match=r"try\.dll"):
+        machine.make()
+
+
+@on_windows
+def test_a_missing_windows_sdk_is_named(machine):
+    machine.install()
+    shutil.rmtree(machine.path / "kit")
+    with pytest.raises(BuildError, match=r"no rc\.exe, which belongs to the Windows SDK"):
+        machine.make()
