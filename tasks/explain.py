@@ -71,7 +71,7 @@ def explain(target: str, env: Path | None = None, *, base: Path | None = None,
     )
     if is_file:
         modules: tuple[Path, ...] = (file,)
-        directories = _directories_for(file, environment)
+        directories = directories_for(file, environment)
     else:
         package = packages.find_package(target, environment)
         modules, directories = package.modules, package.dll_directories
@@ -96,8 +96,8 @@ def _environment_of(file: Path) -> Path | None:
     return None
 
 
-def _directories_for(file: Path, environment: Environment) -> tuple[Path, ...]:
-    """The folders that the package of an installed file adds; none for a file elsewhere."""
+def directories_for(file: Path, environment: Environment) -> tuple[Path, ...]:
+    """Return the folders that an installed file's package adds; none for a file elsewhere."""
     try:
         top = file.relative_to(environment.site_packages.absolute()).parts[0]
     except ValueError:

@@ -18,7 +18,7 @@ def tree(explanation: Explanation) -> Tree:
     """Return an explanation as a tree that rich prints.
 
     One module is shown whole; of several only those that do not load, and the way to what is
-    missing.
+    missing. The same places and the same remedy are told once: it should fit on one screen.
     """
     environment = explanation.environment
     edition = windows.editions()[environment.windows]
@@ -93,9 +93,14 @@ def _add_imports(
             node = branch.add(Text(name, "bold red"))
             if again:
                 continue
-            node.add(Text(f"looked in {_places(resolution, environment)}"))
+            places = f"looked in {_places(resolution, environment)}"
+            if places not in told:
+                node.add(Text(places))
             for line in advice(resolution, explanation):
-                node.add(Text(line, "yellow"))
+                if not (line.startswith("To do") and line in told):
+                    node.add(Text(line, "yellow"))
+                told.add(line)
+            told.add(places)
         elif resolution.found and resolution.rule is not Rule.LOADED and not resolution.delay:
             if failing is not None and resolution.found not in failing:
                 continue

@@ -1,15 +1,20 @@
 """explain, audit, trace, triage - questions, answered for any Windows environment or log.
 
-    doit explain --pe FILE_OR_PACKAGE [--env DIR] [--json]   why a module loads or does not
-    doit audit [--env DIR] [--json]                          what is wrong in an environment
-    doit trace --import MODULE [--json]                      what the loader did, beside the model
-    doit triage --log FILE [--json]                          what a build log means
+    doit explain --pe FILE_OR_PACKAGE [--env DIR] [--windows NAME] [--path DIRS] [--json]
+                                            why a module loads or does not
+    doit audit [--env DIR] [--windows NAME] [--json]
+                                            what is wrong in an environment
+    doit trace --import MODULE [--json]     what Wine's loader did, beside the model
+    doit trace --procmon FILE [--env DIR] [--windows NAME] [--json]
+                                            what Windows' loader did, beside the model
+    doit triage --log FILE [--json]         what a build log means
 
 They print their answer and nothing else; the exit status is 1 where something does not load.
 Without --env the question is about the environment that was built here.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -19,13 +24,14 @@ from typing import Any
 from doit.exceptions import TaskFailed
 
 from tasks import explain as explaining
-from tasks import loadtrace, windows_python
+from tasks import loadtrace, procmon, windows_python
 from tasks.display import screen
 from tasks.errors import BuildError
-from tasks.flavour import detect_environment
+from tasks.flavour import Environment, detect_environment
 from tasks.project import Project
 from tasks.reporter import search_prefixes
 from tasks.stage import Job, failed
+from tasks.windows import find_edition
 
 Option = dict[str, Any]
 
@@ -33,21 +39,39 @@ ENV: Option = {
     "name": "env", "long": "env", "type": str, "default": "",
     "help": "folder of the Windows Python (default: the one built here)",
 }  # fmt: skip
+PATH: Option = {
+    "name": "path", "long": "path", "type": str, "default": "",
+    "help": f"the folders of PATH, with {os.pathsep} between them (default: on Windows its PATH)",
+}  # fmt: skip
+WINDOWS: Option = {
+    "name": "windows", "long": "windows", "type": str, "default": "11",
+    "help": "the freshly installed Windows whose System32 is assumed: 10, 11, N (without Media "
+    "Foundation) or server",
+}  # fmt: skip
 JSON: Option = {
     "name": "as_json", "long": "json", "type": bool, "default": False,
     "help": "print data instead of text",
 }  # fmt: skip
 TRACE_TIMEOUT = 600  # seconds
+_LONGEST_LINE = 2000
 
 
 def _show(data: Any, text: Callable[[], Any], as_json: bool) -> None:
+    from rich.console import Console
+    from rich.tree import Tree
+
     if as_json:
         screen.console.file.write(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
-    else:
-        screen.console.print(text())
+        return
+    answer = text()
+    console = screen.console
+    if isinstance(answer, Tree) and not console.is_terminal:
+        # In a file or a pipe lines are as long as they are, but rich cuts those of a tree.
+        console = Console(file=console.file, highlight=False, width=_LONGEST_LINE)
+    console.print(answer)
 
 
-def explain(project: Project, pe: str, env: str, as_json: bool) -> bool:
+def explain(project: Project, pe: str, env: str, windows: str, path: str, as_json: bool) -> bool:
     """Explain how a file or a package finds its DLLs; returns whether everything loads."""
     from tasks.explain_tree import tree
 
@@ -55,29 +79,61 @@ def explain(project: Project, pe: str, env: str, as_json: bool) -> bool:
         raise BuildError("say what to explain: doit explain --pe FILE_OR_PACKAGE [--env DIR]")
     is_file = Path(pe).is_file()
     folder = Path(env) if env else None if is_file else project.environment
-    explanation = explaining.explain(str(Path(pe).absolute()) if is_file else pe, folder)
+    folders = path or (os.environ.get("PATH", "") if windows_python.WINDOWS else "")
+    explanation = explaining.explain(
+        str(Path(pe).absolute()) if is_file else pe,
+        folder,
+        windows=find_edition(windows),
+        path=tuple(Path(name) for name in folders.split(os.pathsep) if name),
+    )
     _show(explaining.as_data(explanation), lambda: tree(explanation), as_json)
     return explanation.exit_status == 0
 
 
-def audit(project: Project, env: str, as_json: bool) -> bool:
+def audit(project: Project, env: str, windows: str, as_json: bool) -> bool:
     """Look at every DLL of an environment; returns whether nothing serious was found."""
     from tasks import audit as auditing
 
-    environment = detect_environment(Path(env) if env else project.environment)
+    environment = _environment(project, env, windows)
     findings = auditing.audit(environment)
     _show(auditing.as_data(findings), lambda: auditing.table(findings, environment), as_json)
     return not any(finding.serious for finding in findings)
 
 
-def trace(project: Project, module: str, as_json: bool) -> bool:
-    """Import a module under Wine and put what the loader did beside what the model predicts.
+def _environment(project: Project, env: str, windows: str) -> Environment:
+    folder = Path(env) if env else project.environment
+    return detect_environment(folder, windows=find_edition(windows))
+
+
+def trace(
+    project: Project, module: str, recorded: str, env: str, windows: str, as_json: bool
+) -> bool:
+    """Put what a loader did, now or in a recording, beside what the model predicts.
 
     Returns:
-        whether the model named the same file each time.
+        whether everything was found, and the model named the same file each time.
     """
-    if not module:
-        raise BuildError("say what to import: doit trace --import MODULE")
+    if bool(module) == bool(recorded):
+        raise BuildError("say what to trace: doit trace --import MODULE, or --procmon FILE")
+    if recorded:
+        return _recorded(Path(recorded), _environment(project, env, windows), as_json)
+    if env:
+        raise BuildError("--env goes with --procmon; --import runs the Python that was built here")
+    return _import(project, module, as_json)
+
+
+def _recorded(file: Path, environment: Environment, as_json: bool) -> bool:
+    """Read what Process Monitor recorded on a Windows machine."""
+    from tasks.procmon_compare import as_data, compare
+    from tasks.procmon_tree import tree
+
+    compared = compare(procmon.stories(procmon.read(file)), environment)
+    _show(as_data(compared), lambda: tree(compared, file.name, environment), as_json)
+    return not any(one.fails for one in compared)
+
+
+def _import(project: Project, module: str, as_json: bool) -> bool:
+    """Import a module under Wine, and read the trace of Wine's loader."""
     if windows_python.WINDOWS or not windows_python.available():
         raise BuildError("trace reads the trace of Wine's loader, and there is no Wine here")
     job = Job("trace", project.log("trace"), lambda d, t: None, lambda t: None, lambda t: None)
@@ -157,12 +213,26 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
         "help": "a .pyd or .dll file, or the name of an installed package",
     }  # fmt: skip
     module: Option = {
-        "name": "module", "long": "import", "type": str, "default": "", "help": "what to import",
+        "name": "module", "long": "import", "type": str, "default": "",
+        "help": "what to import under Wine, in the Python that was built here",
     }  # fmt: skip
-    yield tool("explain", "why a DLL is found or not: --pe FILE_OR_PACKAGE", explain, what, ENV)
-    yield tool("audit", "every DLL of an environment: clashes, missing, wrong machine", audit, ENV)
+    recorded: Option = {
+        "name": "recorded", "long": "procmon", "type": str, "default": "",
+        "help": "a CSV that Process Monitor saved, with the filter: Process Name is python.exe; "
+        "Operation is CreateFile, QueryOpen, Load Image; Path ends with .dll, .pyd",
+    }  # fmt: skip
     log: Option = {
         "name": "log", "long": "log", "type": str, "default": "", "help": "a file, or - for stdin",
     }  # fmt: skip
+    yield tool(
+        "explain", "why a DLL is found or not: --pe FILE_OR_PACKAGE", explain,
+        what, ENV, WINDOWS, PATH,
+    )  # fmt: skip
+    yield tool(
+        "audit", "every DLL of an environment: clashes, missing, wrong machine", audit, ENV, WINDOWS
+    )
     yield tool("triage", "what a build log means, and what to do: --log FILE", triage, log)
-    yield tool("trace", "what the loader really does: --import MODULE", trace, module)
+    yield tool(
+        "trace", "what the loader really does: --import MODULE, or --procmon FILE", trace,
+        module, recorded, ENV, WINDOWS,
+    )  # fmt: skip

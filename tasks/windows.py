@@ -44,6 +44,11 @@ def is_known_dll(name: str) -> bool:
     return dll_name(name) in _known_dlls()
 
 
+def is_optional(name: str) -> bool:
+    """Say whether the program that asks for the DLL `name` is known to do well without it."""
+    return dll_name(name) in {dll_name(optional) for optional in _data()["optional"]}
+
+
 @cache
 def system_dlls(machine: str, edition: str) -> frozenset[str]:
     """Return the DLLs in System32 of a freshly installed Windows, as `dll_name` spells them.
@@ -60,7 +65,7 @@ def system_dlls(machine: str, edition: str) -> frozenset[str]:
     from delvewheel import _dll_list
 
     if edition not in editions():
-        raise BuildError(f"No Windows edition {edition!r}: use one of {', '.join(editions())}.")
+        raise _unknown(edition)
     listed = _dll_list.ignore_names
     of_machine = _dll_list.MachineType
     names: set[str] = set(listed[of_machine.ARM64])
@@ -76,6 +81,22 @@ def system_dlls(machine: str, edition: str) -> frozenset[str]:
 def editions() -> dict[str, str]:
     """Return the editions of Windows that are known here: {key: title}."""
     return {key: value["title"] for key, value in _data()["editions"].items()}
+
+
+def find_edition(name: str) -> str:
+    """Return the key of the edition `name`, whatever the case of its letters.
+
+    Raises:
+        BuildError: there is none of that name; with those that there are.
+    """
+    for key in editions():
+        if key.lower() == name.lower():
+            return key
+    raise _unknown(name)
+
+
+def _unknown(edition: str) -> BuildError:
+    return BuildError(f"No Windows edition {edition!r}: use one of {', '.join(editions())}.")
 
 
 @cache

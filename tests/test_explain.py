@@ -130,6 +130,16 @@ def test_advice_on_one_dll_is_given_once(python: Path) -> None:
     assert "tbb12.dll: missing (see above)" in shown
 
 
+def test_the_same_places_and_the_same_remedy_are_told_once(python: Path) -> None:
+    names = ["libopencv_core460.dll", "libopencv_imgproc460.dll", "pthreadVC2.dll"]
+    module = make_dll(python / "DLLs" / "m.pyd", names)
+    shown = text(explain(str(module)))
+    assert shown.count("looked in") == 1
+    assert shown.count("It is OpenCV.") == 2
+    assert shown.count("To do: copy it beside the module") == 1
+    assert "To do: copy it from the staged prefix" in shown
+
+
 def test_the_data_for_programs_is_json_and_has_every_import(extension: Path) -> None:
     data = json.loads(json.dumps(as_data(explain(str(extension)))))
     assert data["loads"] is False

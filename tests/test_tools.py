@@ -1,12 +1,14 @@
-"""explain, audit and trace, as they are called: their answer, and nothing else."""
+"""explain, audit, trace and triage, as they are called: their answer, and nothing else."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from pe_files import make_dll, make_python
+from procmon_csv import COPIED, copy_dlls, make_ffcv_python, recorded
 from support import ROOT
 
 
@@ -35,10 +37,24 @@ def test_a_module_that_does_not_load_gives_exit_status_1_and_the_name_of_the_dll
     assert "executed" not in done.stdout and "stage " not in done.stdout
 
 
+def test_no_line_is_cut_where_the_answer_goes_to_a_file(python):
+    done = doit("explain", "--pe", "package", "--env", python)
+    looked = next(line for line in done.stdout.splitlines() if "looked in" in line)
+    assert looked.endswith("System32 of Windows 11")
+    assert not [line for line in done.stdout.splitlines() if line.endswith(" ")]
+
+
 def test_a_module_that_loads_gives_exit_status_0(python, tmp_path):
     staged = tmp_path / "staged" / "other.dll"
     staged.rename(python / "Lib" / "site-packages" / "package" / "other.dll")
     assert doit("explain", "--pe", "package", "--env", python).returncode == 0
+
+
+def test_folders_on_path_are_named_as_such_and_do_not_help(python, tmp_path):
+    folders = os.pathsep.join([str(tmp_path), str(tmp_path / "staged")])
+    done = doit("explain", "--pe", "package", "--env", python, "--path", folders)
+    assert done.returncode == 1
+    assert "other.dll is on PATH, but Python does not look there" in done.stdout
 
 
 def test_json_is_all_that_is_printed(python):
@@ -59,6 +75,70 @@ def test_a_question_without_a_subject_is_answered_with_how_to_ask():
         done = doit(command)
         assert done.returncode == 1
         assert hint in done.stdout and "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.fixture
+def video(python: Path) -> Path:
+    """A module that needs a DLL that some editions of Windows lack."""
+    return make_dll(python / "DLLs" / "video.pyd", ["MFPlat.DLL"])
+
+
+@pytest.mark.parametrize(("name", "status"), [("10", 0), ("Server", 1)])
+def test_the_windows_that_is_assumed_can_be_named(video: Path, name: str, status: int) -> None:
+    done = doit("explain", "--pe", video, "--windows", name)
+    assert done.returncode == status
+    assert f"on a clean Windows {name}" in done.stdout
+
+
+def test_an_audit_is_for_the_windows_that_is_named(video: Path, python: Path) -> None:
+    for name, missing in (("11", False), ("N", True)):
+        done = doit("audit", "--json", "--env", python, "--windows", name)
+        assert ("MFPlat.DLL" in done.stdout) is missing
+
+
+@pytest.mark.parametrize("tool", ["explain", "audit"])
+def test_an_unknown_windows_is_one_line_with_the_known_ones(
+    tool: str, video: Path, python: Path
+) -> None:
+    subject = ["--pe", str(video)] if tool == "explain" else []
+    done = doit(tool, *subject, "--env", python, "--windows", "12")
+    assert done.returncode == 1
+    assert "No Windows edition '12': use one of 10, 11, N, server." in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_help_names_every_windows_that_is_known():
+    from tasks import windows
+
+    shown = doit("help", "explain").stdout
+    text = " ".join(shown[shown.index("--windows") :].split())
+    assert all(f" {name}" in text for name in windows.editions())
+
+
+def test_a_recording_of_process_monitor_is_set_beside_the_model(tmp_path):
+    python = make_ffcv_python(tmp_path / "python")
+    copy_dlls(python, *COPIED)
+    file = recorded("copied", tmp_path)
+    done = doit("trace", "--procmon", file, "--env", python)
+    assert done.returncode == 1
+    assert "MSVCR100.dll: never found, as the model says" in done.stdout
+    copy_dlls(python, "MSVCR100.dll")
+    done = doit("trace", "--json", "--procmon", recorded("all", tmp_path), "--env", python)
+    assert done.returncode == 0
+    assert {one["agrees"] for one in json.loads(done.stdout)} == {True, None}
+
+
+def test_a_recording_in_another_format_is_one_line(tmp_path, python):
+    file = tmp_path / "Logfile.PML"
+    file.write_bytes(b"PML_\x09\0\0\0")
+    done = doit("trace", "--procmon", file, "--env", python)
+    assert done.returncode == 1
+    assert "File > Save" in done.stdout and "Traceback" not in done.stdout + done.stderr
+
+
+def test_an_import_is_traced_in_the_python_that_was_built_here_only(python):
+    done = doit("trace", "--import", "ffcv", "--env", python)
+    assert done.returncode == 1 and "--env goes with --procmon" in done.stdout
 
 
 LOG = ROOT / "tests" / "data" / "logs" / "cmake-nasm-missing.log"

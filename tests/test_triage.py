@@ -17,7 +17,10 @@ host-gcc, compiler-missing     CC and the others unset, or naming no program
 no-pkg-config-file, pip-*, uv-*   FFCV built by build, pip and uv without .pc files or libraries;
                      an index that refuses connections; uv --offline with an empty cache
 cmake-*              OpenCV or libjpeg-turbo configured without one of this project's settings
-                     (cmake-policy-opencv: for WindowsStore, which asks for CMake 3.1)
+                     (cmake-policy-opencv: for WindowsStore, which asks for CMake 3.1), from the
+                     message on; cmake-download-fetchcontent: a project that fetches zlib by itself
+zig-unsupported-option    libjpeg-turbo's shared library
+uv-hash, pip-hash    a wheel whose hash is not that of the requirements file
 wine-setup-py-*, wine-pip-*, wine-msvc-*   FFCV's setup.py, as it is and patched, in the Windows
                      Python under Wine (Wine words WinError texts in its own way)
 wine-import-*, wine-ctypes-*, wine-127-*, wine-193-*, wine-forward-127   the extension module
@@ -26,13 +29,12 @@ wine-no-init, wine-python-tag   a DLL that is no extension module; one tagged fo
 success-*            builds that succeed
 """
 
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from test_triage_lookup import make_prefix
 
-from tasks import toolchain
 from tasks.errors import ConfigError
 from tasks.triage import as_data, load, render, triage
 
@@ -41,9 +43,13 @@ LOGS = Path(__file__).parent / "data" / "logs"
 # log: id, category, a word of the remedy
 EXPECTED = {
     "clang-timespec": ("timespec", "compiler", "HAVE_STRUCT_TIMESPEC"),
+    "cmake-download-fetchcontent": ("download", "setup.py and pip", "HTTPS_PROXY"),
+    "cmake-download-opencv": ("download", "setup.py and pip", "WITH_FFMPEG=OFF"),
     "cmake-find-package": ("cmake-package", "setup.py and pip", "OpenCV_DIR"),
+    "cmake-folder-missing": ("cmake-folder", "setup.py and pip", "WITH_...=OFF"),
     "cmake-nasm-missing": ("cmake-program", "setup.py and pip", "nasm"),
     "cmake-no-compiler": ("cmake-program", "setup.py and pip", "PATH"),
+    "cmake-no-simd": ("no-simd", "setup.py and pip", "nasm"),
     "cmake-no-ninja": ("cmake-program", "setup.py and pip", "CMAKE_MAKE_PROGRAM"),
     "cmake-policy-opencv": ("cmake-policy", "setup.py and pip", "CMAKE_POLICY_VERSION_MINIMUM=3.5"),
     "cmake-prefix-not-absolute": ("cmake-prefix", "setup.py and pip", "CMAKE_INSTALL_PREFIX"),
@@ -59,6 +65,7 @@ EXPECTED = {
     "lld-undefined-pthread": ("undefined-symbol", "linker", "import library"),
     "lld-undefined-turbojpeg": ("undefined-symbol", "linker", "import library"),
     "no-pkg-config-file": ("required-package", "setup.py and pip", "PKG_CONFIG_LIBDIR"),
+    "pip-hash": ("hash", "setup.py and pip", "fetch it again"),
     "pip-link-error": ("undefined-symbol", "linker", "import library"),
     "pip-no-pkg-config": ("required-package", "setup.py and pip", "PKG_CONFIG_LIBDIR"),
     "pip-refused": ("download", "setup.py and pip", "HTTPS_PROXY"),
@@ -66,6 +73,7 @@ EXPECTED = {
     "seed-linker": ("undefined-symbol", "linker", "LINK"),
     "seed-msvc": ("msvc-missing", "setup.py and pip", "DISTUTILS_USE_SDK=1"),
     "seed-pip": ("required-package", "setup.py and pip", "INCLUDE, LIB and LINK"),
+    "uv-hash": ("hash", "setup.py and pip", "fetch it again"),
     "uv-compile-error": ("missing-header", "compiler", "-I"),
     "uv-no-pkg-config": ("required-package", "setup.py and pip", "PKG_CONFIG_LIBDIR"),
     "uv-offline": ("offline", "setup.py and pip", "offline=0"),
@@ -91,10 +99,11 @@ EXPECTED = {
     "zig-library-file-missing-opencv": ("missing-library", "linker", "LDSHARED"),
     "zig-missing-opencv-header": ("missing-header", "compiler", "-I"),
     "zig-missing-turbojpeg-h": ("missing-header", "compiler", "-I"),
+    "zig-unsupported-option": ("linker-option", "linker", "static library"),
     "zig-wrong-library-name": ("missing-library", "linker", "libNAME.a"),
 }
 
-# No logs: message texts as Microsoft documents them, for programs that only run on Windows.
+# Not logs: cl, link and rc run on Windows only. Message texts as Microsoft documents them.
 # https://learn.microsoft.com/cpp/error-messages/tool-errors/linker-tools-errors-and-warnings
 # https://learn.microsoft.com/windows/win32/debug/system-error-codes--0-499-
 DOCUMENTED = [
@@ -119,27 +128,56 @@ DOCUMENTED = [
 ]  # fmt: skip
 
 
+# The same programs, worded as in logs that people published in issues of pytorch, numpy, vcpkg,
+# conan, systeminformer and others: older and newer versions, Visual Studio's list of errors, and
+# other languages.
+PUBLISHED = [
+    ('error: Microsoft Visual C++ 14.0 is required. Get it with "Build Tools for Visual Studio": '
+     "https://visualstudio.microsoft.com/downloads/", "msvc-missing"),
+    ("cywinpty.c(629): fatal error C1083: Cannot open include file: 'winpty.h': No such file or "
+     "directory", "missing-header"),
+    ("d:/x.cpp(3): fatal error C1083: 无法打开包括文件: “turbojpeg.h”: No such file or directory",
+     "missing-header"),
+    ("C:\\VC\\include\\pthread.h(320): error C2011: “timespec”:“struct”类型重定义", "timespec"),
+    ("LINK : fatal error LNK1181: 无法打开输入文件“hello_shared.dll.lib”", "missing-library"),
+    ("LINK : fatal error LNK1104: 无法打开文件“D:\\Code\\Lib\\NDGLibd.lib”", "missing-library"),
+    ("LINK : fatal error LNK1104: cannot open file 'PYME\\LUT\\lut.cp37-win_amd64.pyd'",
+     "library-locked"),
+    ("fatal error LNK1104: cannot open file nana_v140_Debug_x86.obj", "missing-library"),
+    ("LNK1104\tcannot open file 'nlopt.lib'\tcopter_viewer", "missing-library"),
+    ("Error\tLNK2019\tunresolved external symbol DoublyLinkedListInsert referenced in function f",
+     "undefined-symbol"),
+    ('错误\tLNK2019\t无法解析的外部符号 "__declspec(dllimport) int __cdecl _wopen(int)" '
+     "(__imp_?_wopen@@YAHPB_WHH@Z)\uff0c函数 _fl_open 中引用了该符号", "undefined-symbol"),
+    ("a.obj : fatal error LNK1112: module machine type 'X86' conflicts with target machine type "
+     "'x64'", "machine"),
+    ("LINK : fatal error C1047: The object or library file 'phlib.lib' was created by a different "
+     "version of the compiler than other objects like 'about.obj'; rebuild all objects and "
+     "libraries with the same compiler", "whole-program"),
+    ("LINK : fatal error LNK1158: cannot run 'rc.exe' [D:\\build\\binding.vcxproj]",
+     "resource-compiler"),
+    ('RC Pass 1: command "rc /fo CMakeFiles\\a.dir/manifest.res CMakeFiles\\a.dir/manifest.rc" '
+     "failed (exit code 0) with the following output:\n    no such file or directory",
+     "resource-compiler"),
+    ('  FFMPEG: Download failed: 5;"Couldn\'t resolve proxy name"', "download"),
+    ("ImportError: DLL load failed: The specified module could not be found.", "dll-missing"),
+    ("ImportError: DLL load failed while importing _ext: 找不到指定的模块。", "dll-load"),
+    ("ImportError: DLL load failed while importing cv2: Le module spécifié est introuvable.",
+     "dll-load"),
+    ("ImportError: DLL load failed: 操作系统无法运行 %1。", "dll-load"),
+    ("OSError: [WinError 126] Le module spécifié est introuvable", "dll-missing"),
+    ('OSError: [WinError 1114] A dynamic link library (DLL) initialization routine failed. Error '
+     'loading "C:\\torch\\lib\\c10.dll" or one of its dependencies.', "dll-start"),
+]  # fmt: skip
+
+
 def log(name: str) -> str:
     return (LOGS / f"{name}.log").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prefix with headers and a real import library, made by zig's dlltool."""
-    folder = tmp_path_factory.mktemp("prefix")
-    for name in ("include/opencv4/opencv2/opencv.hpp", "include/turbojpeg.h"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-    (folder / "lib").mkdir()
-    names = ["tjTransform", "tjFree", "_ZN2cv3MatD1Ev", "_ZN2cv6resizeERKNS_11_InputArrayE"]
-    definition = folder / "some.def"
-    definition.write_text("LIBRARY some.dll\nEXPORTS\n" + "\n".join(names) + "\n", encoding="utf-8")
-    subprocess.run(
-        [toolchain.zig_program(), "dlltool", "-m", "i386:x86-64", "-d", definition,
-         "-l", folder / "lib" / "turbojpeg.lib"],
-        check=True,
-    )  # fmt: skip
-    return folder
+    return make_prefix(tmp_path_factory.mktemp("prefix"))
 
 
 def test_every_log_has_an_expectation() -> None:
@@ -161,6 +199,23 @@ def test_a_real_log_has_its_cause_category_and_remedy(name: str) -> None:
 @pytest.mark.parametrize(("text", "identifier"), DOCUMENTED)
 def test_a_message_documented_by_microsoft_is_known(text: str, identifier: str) -> None:
     assert [finding.id for finding in triage(text)] == [identifier]
+
+
+@pytest.mark.parametrize(("text", "identifier"), PUBLISHED)
+def test_a_message_in_words_that_people_published_is_known(text: str, identifier: str) -> None:
+    assert [finding.id for finding in triage(text)] == [identifier]
+
+
+def test_names_are_read_in_other_languages_too() -> None:
+    messages = {
+        "LINK : fatal error LNK1181: 无法打开输入文件“turbojpeg.lib”": "turbojpeg.lib",
+        "x.cpp(3): fatal error C1083: 无法打开包括文件: “turbojpeg.h”: No such file": "turbojpeg.h",
+        "LINK : fatal error LNK1104: impossible d'ouvrir le fichier 'jpeg.lib'": "jpeg.lib",
+        "a.obj : error LNK2001: 无法解析的外部符号 tjFree": "tjFree",
+    }
+    for message, name in messages.items():
+        [finding] = triage(message)
+        assert finding.cause.endswith(name) or f" {name}:" in finding.cause
 
 
 @pytest.mark.parametrize("name", ["success-wheel", "success-cmake"])

@@ -97,3 +97,14 @@ def test_every_provider_has_a_pattern_that_compiles_and_a_remedy() -> None:
     for entry in data()["providers"]:
         assert set(entry) == {"match", "what", "remedy"}
         re.compile(entry["match"])
+
+
+def test_a_dll_that_programs_do_without_is_known_as_such() -> None:
+    assert windows.is_optional("QUSEREX.DLL")
+    assert not windows.is_optional("pthreadVC2.dll")
+
+
+def test_an_edition_is_found_whatever_the_case_of_its_letters() -> None:
+    assert [windows.find_edition(name) for name in ("10", "n", "SERVER")] == ["10", "N", "server"]
+    with pytest.raises(BuildError, match="use one of 10, 11, N, server"):
+        windows.find_edition("XP")
