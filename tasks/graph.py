@@ -61,12 +61,11 @@ def task_graph() -> Iterator[dict[str, Any]]:
 
 def doit_config() -> dict[str, Any]:
     """DOIT_CONFIG: https://pydoit.org/configuration.html"""
-    build = project().build
-    build.mkdir(parents=True, exist_ok=True)
+    project().build.mkdir(parents=True, exist_ok=True)
     return {
         "default_tasks": DEFAULT_TASKS,
         "backend": "sqlite3",
-        "dep_file": str(build / ".doit.db"),
+        "dep_file": str(project().state),
         "reporter": Reporter,
         "par_type": "thread",
         "num_process": max(2, min(8, os.cpu_count() or 2)),

@@ -27,6 +27,10 @@ class FileEntry:
     sha256: str
 
 
+# The status of a manifest whose stage has begun to make everything anew.
+UNFINISHED = "unfinished"
+
+
 @dataclass(frozen=True)
 class Made:
     """The outcome of a stage.
@@ -36,7 +40,7 @@ class Made:
         where: the file or folder to look at; shown in that table.
         root: the folder that `files` are relative to.
         files: the files that the stage made, with "/" on every OS.
-        status: "done", or "not run" for a check whose tool is missing.
+        status: "done", "not run" for a check whose tool is missing, or UNFINISHED.
         details: anything that later stages or people want to read.
     """
 
@@ -129,6 +133,8 @@ def damage(path: Path) -> str | None:
     made = read(path)
     if made is None:
         return f"{path.name} is missing or unreadable"
+    if made.status == UNFINISHED:
+        return f"{path.name} is of a run that did not end"
     if made.root is None:
         return None
     written = path.stat().st_mtime_ns

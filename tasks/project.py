@@ -74,6 +74,11 @@ class Project:
         return self.root / "build" / f"{self.profile_name}-{self.target.tag}"
 
     @property
+    def state(self) -> Path:
+        """doit's database: which tasks succeeded, and with what."""
+        return self.build / ".doit.db"
+
+    @property
     def downloads(self) -> Path:
         """Archives, each in a folder named after its sha256."""
         return self.cache / "downloads"

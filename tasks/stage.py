@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -60,12 +61,21 @@ class StageAction(BaseAction):  # type: ignore[misc]
     output of tasks that run at the same time in threads; this one leaves it alone.
     """
 
-    def __init__(self, name: str, work: Work, log: Path, made_from: Callable[[], str], path: Path):
+    def __init__(
+        self,
+        name: str,
+        work: Work,
+        log: Path,
+        made_from: Callable[[], str],
+        path: Path,
+        state: Path,
+    ):
         self.name = name
         self.work = work
         self.log = log
         self.made_from = made_from
         self.path = path
+        self.state = state
         self.task: Any = None
         self.out: str | None = None
         self.err: str | None = None
@@ -85,6 +95,12 @@ class StageAction(BaseAction):  # type: ignore[misc]
             warn=partial(display.screen.warn, self.name),
         )
         try:
+            earlier = manifest.read(self.path)
+            if earlier and self._was_made_before_a_kill(earlier):
+                return None
+            if earlier:
+                # From here on until the work is done it vouches for nothing.
+                manifest.write(self.path, replace(earlier, status=manifest.UNFINISHED))
             self.log.unlink(missing_ok=True)
             made = self.work(job)
             details = {"made_from": self.made_from(), **made.details}
@@ -104,6 +120,29 @@ class StageAction(BaseAction):  # type: ignore[misc]
         except Exception as error:
             return TaskError("a defect of this project, not of what you did:", error)
         return None
+
+    def _was_made_before_a_kill(self, made: Made) -> bool:
+        """Whether a run that was killed has done this work, whole and from the same inputs.
+
+        doit writes its database when a run ends; a killed run leaves manifests of which doit knows
+        nothing.
+        """
+        return (
+            made.details.get("made_from") == self.made_from()
+            and all(Path(target).exists() for target in self.task.targets)
+            and manifest.damage(self.path) is None
+            and not _succeeded(self.state, self.name)
+        )
+
+
+def _succeeded(state: Path, name: str) -> bool:
+    """Whether doit's database knows of a success of this task."""
+    with contextlib.closing(sqlite3.connect(state)) as database:
+        try:
+            asked = database.execute("select 1 from doit where task_id = ?", (name,))
+            return asked.fetchone() is not None
+        except sqlite3.Error:
+            return True
 
 
 def failed(error: BuildError) -> TaskFailed:
@@ -224,7 +263,14 @@ def stage(
         **({"name": subname} if subname else {}),
         "doc": doc,
         "actions": [
-            StageAction(name, work, project.log(name), lambda: _made_from(slice_, inputs), path)
+            StageAction(
+                name,
+                work,
+                project.log(name),
+                lambda: _made_from(slice_, inputs),
+                path,
+                project.state,
+            )
         ],
         "file_dep": [str(file) for file in inputs],
         "targets": [str(path), *(str(target) for target in targets)],

@@ -9,6 +9,8 @@ import pytest
 from support import ROOT
 
 DODO = """
+import os
+import signal
 import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
@@ -23,7 +25,8 @@ project = projects.load(here)
 projects.project = lambda: project
 import tasks.reporter
 tasks.reporter.project = projects.project
-DOIT_CONFIG = dict(backend="sqlite3", dep_file=str(here / ".doit.db"), reporter=Reporter,
+project.build.mkdir(parents=True, exist_ok=True)
+DOIT_CONFIG = dict(backend="sqlite3", dep_file=str(project.state), reporter=Reporter,
                    par_type="thread", num_process=2, cleanforget=True)
 settings = (here / "settings").read_text()
 
@@ -34,6 +37,8 @@ def copy(source, name):
         text = source.read_text()
         if text == "fail":
             raise BuildError("the cause; what to do")
+        if name == "second" and (here / "kill").exists():
+            os.kill(os.getpid(), signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
         if text == "full":
             raise OSError(28, "No space left on device", "x")
         if text == "defect":
@@ -168,6 +173,30 @@ def test_a_defect_of_ours_keeps_its_traceback(graph):
     done = graph.doit()
     assert done.returncode != 0
     assert "RuntimeError: a defect" in done.stdout and "Traceback" in done.stdout
+
+
+def test_what_a_killed_run_has_made_is_not_made_again(graph):
+    (graph.folder / "kill").touch()
+    assert graph.doit().returncode not in (0, 1)
+    (graph.folder / "kill").unlink()
+    assert graph.executed() == ["second"]
+    assert graph.executed() == []
+
+
+def test_a_result_that_could_not_be_made_again_is_not_taken_for_made(graph):
+    graph.executed()
+    (graph.folder / "kill").touch()
+    graph.doit("--always-execute")
+    (graph.folder / "kill").unlink()
+    assert graph.executed() == ["second"]
+
+
+def test_what_a_killed_run_has_made_from_other_inputs_is_made_again(graph):
+    (graph.folder / "kill").touch()
+    graph.doit()
+    (graph.folder / "kill").unlink()
+    (graph.folder / "input").write_text("two", encoding="utf-8")
+    assert graph.executed() == ["first", "second"]
 
 
 def test_the_run_after_a_failure_goes_on(graph):
