@@ -125,6 +125,9 @@ def make_runner(python: Path, folder: Path, job: Job) -> WindowsRunner:
         ],
         env=portable.uv_environment(cache), check=True, timeout=900,
     )  # fmt: skip
+    # `uv pip install --target` puts programs where Linux has them.
+    programs = runner.python.parent / packages / "bin"
+    shutil.copytree(programs, runner.python.parent / "Scripts", dirs_exist_ok=True)
     program = wine.find()
     assert program is not None
     wine.make_prefix(program, settings, runner.prefix, job)
