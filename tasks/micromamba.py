@@ -9,11 +9,10 @@ Options: https://mamba.readthedocs.io/en/latest/user_guide/micromamba.html and -
 
 import os
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks import host, manifest, process
+from tasks import host, long_paths, manifest, process
 from tasks.errors import BuildError
 from tasks.project import Project
 from tasks.stage import Job
@@ -25,11 +24,8 @@ _NETWORK = {"MAMBA_CHANNEL_ALIAS", "MAMBA_SSL_VERIFY", "MAMBA_SSL_NO_REVOKE", "M
 _MACHINE = "CONDA_OVERRIDE_"
 
 # conda-forge's package of PyTorch has files with 210 characters below the package cache (those of
-# its own tests, in 2.7.1: https://github.com/conda/constructor/issues/1022). Without long paths
-# Windows takes 259: https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation
+# its own tests, in 2.7.1: https://github.com/conda/constructor/issues/1022).
 LONGEST_PACKAGE_PATH = 210
-LONGEST_PATH = 259
-LONG_PATHS = r"HKLM\SYSTEM\CurrentControlSet\Control\FileSystem"
 
 SHOWN_LINES = 30
 
@@ -38,20 +34,6 @@ _DOWNLOAD = (
     r"timeout was reached|operation too slow|failed to load subdir|schannel|"
     r"ssl (certificate|connect|peer)|http (status|response)|proxy (authentication|error|connect)"
 )
-
-
-def long_paths() -> bool:
-    """Whether this system takes paths of more than 259 characters."""
-    if sys.platform != "win32":
-        return True
-    import winreg
-
-    try:
-        key = LONG_PATHS.partition("\\")[2]
-        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key) as opened:
-            return bool(winreg.QueryValueEx(opened, "LongPathsEnabled")[0])
-    except OSError:
-        return False
 
 
 def package_cache(cache: Path, drive: Path, unlimited: bool) -> Path:
@@ -63,7 +45,7 @@ def package_cache(cache: Path, drive: Path, unlimited: bool) -> Path:
         unlimited: whether paths may have any length.
     """
     folder = cache / "pkgs"
-    if unlimited or len(str(folder)) + 1 + LONGEST_PACKAGE_PATH <= LONGEST_PATH:
+    if unlimited or len(str(folder)) + 1 + LONGEST_PACKAGE_PATH <= long_paths.LIMIT:
         return folder
     return drive / "ffcvwin-pkgs"
 
@@ -104,8 +86,7 @@ def reason(lines: Sequence[str], offline: bool) -> str:
     if said(r"(path|name|extension)( is)? too long|long[- ]path support (appears|is)|error 206"):
         return (
             "a path is too long for Windows; put the clone nearer to the drive's root, or allow "
-            f'long paths as administrator: reg add "{LONG_PATHS}" /v LongPathsEnabled '
-            "/t REG_DWORD /d 1 /f"
+            f"long paths as administrator: {long_paths.ENABLE}"
         )
     if offline and said(rf"could not solve|not found|{_DOWNLOAD}"):
         return (
@@ -159,7 +140,7 @@ class Micromamba:
         self.offline = project.offline
         self.root_prefix = project.cache / "mamba"
         drive = Path(project.build.anchor)
-        self.packages = package_cache(project.cache, drive, long_paths())
+        self.packages = package_cache(project.cache, drive, long_paths.enabled())
         self.job = job
         try:
             self.packages.mkdir(parents=True, exist_ok=True)

@@ -12,15 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import host, manifest, msvc, wine
-from tasks.config import CMakeRecipe, MsvcToolchain
+from tasks import host, long_paths, manifest, micromamba, msvc, wine
+from tasks.config import CMakeRecipe, CondaEnvironment, MsvcToolchain
 from tasks.manifest import Made
 from tasks.project import Project
 from tasks.stage import Job, stage
 
 NEEDED_GB = 8.0
-LONG_PATHS_KEY = r"SYSTEM\CurrentControlSet\Control\FileSystem"
-LONG_PATHS_VALUE = "LongPathsEnabled"
 
 
 @dataclass(frozen=True)
@@ -62,34 +60,21 @@ def _free(what: str, folder: Path) -> Line:
     )
 
 
-def _registry_value(key: str, name: str) -> int | str | None:
-    """A value below HKEY_LOCAL_MACHINE; None where there is none, as on other systems."""
-    if sys.platform != "win32":
-        return None
-    import winreg
-
-    try:
-        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key) as opened:
-            value: int | str = winreg.QueryValueEx(opened, name)[0]
-    except OSError:
-        return None
-    return value
-
-
-def _long_paths(folder: Path) -> Line:
-    """Whether Windows lets programs use paths of more than 260 characters. Only information.
-
-    https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation
-    """
-    on = _registry_value(LONG_PATHS_KEY, LONG_PATHS_VALUE) == 1
-    if on:
+def _long_paths(project: Project) -> Line:
+    """Whether Windows lets programs use paths of more than 260 characters. Only information."""
+    if long_paths.enabled():
         return Line("long paths", "ok", "on")
+    packages = ""
+    if isinstance(project.profile.environment, CondaEnvironment):
+        drive = Path(project.build.anchor)
+        folder = micromamba.package_cache(project.cache, drive, unlimited=False)
+        packages = f"conda packages are unpacked in {folder}; "
     return Line(
         "long paths",
         "info",
-        f"off, and {folder} has {len(str(folder))} of 260 characters; if a file cannot be made, "
-        "move the clone to a shorter path, or as administrator: "
-        f'reg add "HKLM\\{LONG_PATHS_KEY}" /v {LONG_PATHS_VALUE} /t REG_DWORD /d 1 /f',
+        f"off, and {project.build} has {len(str(project.build))} of {long_paths.LIMIT} characters; "
+        f"{packages}if a file cannot be made, move the clone to a shorter path, or as "
+        f"administrator: {long_paths.ENABLE}",
     )
 
 
@@ -142,7 +127,7 @@ def look(project: Project, job: Job) -> list[Line]:
             else Line("wine", "missing", f"needed for verify:import; {wine.INSTALL_HINT}")
         )
     if sys.platform == "win32":
-        lines += [_long_paths(project.build), _virus_scanner([project.root, project.cache])]
+        lines += [_long_paths(project), _virus_scanner([project.root, project.cache])]
     lines += [_free("disk, build", project.build), _free("disk, cache", project.cache), _nvidia()]
     return lines
 

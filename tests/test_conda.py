@@ -77,7 +77,7 @@ def world(
     monkeypatch.setenv("STANDIN", str(micromamba.folder))
     monkeypatch.setenv("FFCVWIN_PROFILE", "msvc")
     # Otherwise packages would be unpacked at the root of a Windows machine's drive.
-    monkeypatch.setattr("tasks.micromamba.long_paths", lambda: True)
+    monkeypatch.setattr("tasks.long_paths.enabled", lambda: True)
     monkeypatch.setenv("FFCVWIN_CACHE", str(tmp_path / "cache (1)"))
     project = projects.load(clone)
     settings = project.profile.environment

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import prereqs, project
+from tasks import long_paths, prereqs, project
 from tasks.stage import Job
 
 
@@ -40,9 +40,9 @@ def test_what_is_missing_is_a_warning_and_no_failure(clone, monkeypatch, recorde
 
 @pytest.mark.skipif(sys.platform != "win32", reason="reads the registry of Windows")
 def test_the_long_path_setting_is_what_reg_says(lines):
-    key = rf"HKLM\{prereqs.LONG_PATHS_KEY}"
+    key = rf"HKLM\{long_paths.KEY}"
     asked = subprocess.run(
-        ["reg", "query", key, "/v", prereqs.LONG_PATHS_VALUE],
+        ["reg", "query", key, "/v", long_paths.VALUE],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     on = asked.returncode == 0 and "0x1" in asked.stdout
