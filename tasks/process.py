@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from tasks.errors import BuildError
 
@@ -68,6 +69,48 @@ def kill_all() -> None:
         kill(process)
 
 
+class _Output:
+    """Reads what a program prints, in a thread of its own, into log and tail.
+
+    The end of its output is not waited for: a program that it has left behind, such as the
+    compiler's vctip.exe or mspdbsrv.exe, holds the pipe open for as long as it runs.
+    """
+
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        stream: TextIO,
+        tail: deque[str],
+        line: Callable[[str], None],
+    ):
+        self.process, self.stream, self.tail, self.line = process, stream, tail, line
+        self.lock = threading.Lock()
+        self.ended = False
+        assert process.stdin is not None
+        process.stdin.close()
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as output:
+            for raw in output:
+                text = raw.decode("utf-8", errors="replace").rstrip()
+                with self.lock:
+                    if self.ended:
+                        return
+                    self.stream.write(text + "\n")
+                    if text:
+                        self.tail.append(text)
+                        self.line(text)
+
+    def end(self) -> None:
+        """Take what comes until the end of output, or for a moment."""
+        self.thread.join(GRACE_SECONDS)
+        with self.lock:
+            self.ended = True
+
+
 def run(
     arguments: Sequence[str | Path],
     *,
@@ -118,35 +161,23 @@ def run(
             ) from error
         with _lock:
             _running.add(process)
-        timed_out = threading.Event()
-
-        def give_up() -> None:
-            timed_out.set()
-            kill(process)
-
-        timer = threading.Timer(timeout, give_up) if timeout else None
+        output = _Output(process, stream, tail, line)
+        timed_out = False
         try:
-            if timer:
-                timer.start()
-            assert process.stdin is not None and process.stdout is not None
-            process.stdin.close()
-            for raw in process.stdout:
-                text = raw.decode("utf-8", errors="replace").rstrip()
-                stream.write(text + "\n")
-                if text:
-                    tail.append(text)
-                    line(text)
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+            kill(process)
             status = process.wait()
         finally:
-            if timer:
-                timer.cancel()
             if process.poll() is None:
                 kill(process)
                 process.wait()
             with _lock:
                 _running.discard(process)
+            output.end()
         stream.write(f"exit status {status}\n")
-    if timed_out.is_set():
+    if timed_out:
         raise BuildError(
             f"{program} was ended after {timeout:.0f} s without a result", log=log, tail=tuple(tail)
         )

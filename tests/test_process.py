@@ -93,3 +93,15 @@ def test_kill_all_ends_what_runs_in_other_threads(tmp_path):
     process.kill_all()
     thread.join(30)
     assert not thread.is_alive() and len(caught) == 1
+
+
+def test_a_program_left_behind_that_holds_the_output_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.5)
+    code = (
+        "import subprocess, sys; print('done', flush=True); "
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(20)'])"
+    )
+    start = time.monotonic()
+    finished = process.run(python(code), log=tmp_path / "a.log")
+    assert finished == process.Finished(0, ("done",))
+    assert time.monotonic() - start < 15

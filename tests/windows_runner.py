@@ -15,7 +15,7 @@ import platformdirs
 from pe_files import zig
 from support import ROOT
 
-from tasks import config, host, portable, wine
+from tasks import config, host, long_paths, portable, wine
 from tasks.config import Wine
 from tasks.stage import Job
 from tasks.windows_python import path_for_windows
@@ -131,6 +131,10 @@ def make_runner(python: Path, folder: Path, job: Job) -> WindowsRunner:
     program = wine.find()
     assert program is not None
     wine.make_prefix(program, settings, runner.prefix, job)
+    # As Windows' own setting is on every machine of a developer.
+    long = ["reg", "add", rf"HKLM\{long_paths.KEY}", "/v", long_paths.VALUE]
+    done = runner.run([*long, "/t", "REG_DWORD", "/d", "1", "/f"], cwd=folder)
+    assert done.returncode == 0, done.stdout
     system32 = runner.prefix / "drive_c" / "windows" / "system32"
     if not (system32 / "bcryptprimitives.dll").exists():
         (system32 / "prng.c").write_text(BCRYPTPRIMITIVES, encoding="utf-8")

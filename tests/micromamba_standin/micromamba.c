@@ -36,6 +36,11 @@ static char *narrow(const wchar_t *text) {
     return result;
 }
 
+static char *variable(const char *name) {
+    const wchar_t *value = _wgetenv(wide(name));
+    return value ? narrow(value) : NULL;
+}
+
 static FILE *open_file(const char *path, const wchar_t *mode) { return _wfopen(wide(path), mode); }
 static int make_folder(const char *path) { return !CreateDirectoryW(wide(path), NULL); }
 static void pause_for_ever(void) { Sleep(INFINITE); }
@@ -50,6 +55,7 @@ static void pause_for_ever(void) { Sleep(INFINITE); }
 #include <unistd.h>
 extern char **environ;
 #define SEPARATOR '/'
+static char *variable(const char *name) { return getenv(name); }
 static FILE *open_file(const char *path, const char *mode) { return fopen(path, mode); }
 static int make_folder(const char *path) { return mkdir(path, 0777); }
 static void pause_for_ever(void) { for (;;) pause(); }
@@ -180,7 +186,7 @@ static void list_packages(const char *prefix, int addresses) {
 }
 
 static int run(int argc, char **argv) {
-    const char *standin = getenv("STANDIN"), *command = argc > 1 ? argv[1] : "";
+    const char *standin = variable("STANDIN"), *command = argc > 1 ? argv[1] : "";
     if (!standin) {
         fprintf(stderr, "the stand-in wants a folder in STANDIN\n");
         return 2;
