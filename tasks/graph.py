@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks import (
+    activate,
     dlls,
     environment,
     extract,
@@ -34,6 +35,7 @@ STAGES = (
     libs,
     source,
     wheel,
+    activate,
     install,
     dlls,
     verify,

@@ -3,23 +3,30 @@
 patched tree + toolchain + prefixes + Windows Python
   -> build environment (saved beside the log)
   -> python -m build --no-isolation -> build/.../wheels/PACKAGE/NAME-cp311-cp311-win_amd64.whl
+
+With MSVC the front end runs in the Windows Python itself. With zig it runs in the Python that
+runs doit, on any system, and the wheel is tagged anew.
 """
 
 import json
+import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tasks import build_environment, host, manifest, pe, process, source, toolchain
-from tasks.build_environment import LinkedLibrary
+from tasks.build_environment import BuildEnvironment, LinkedLibrary
 from tasks.config import Build
 from tasks.errors import BuildError
 from tasks.manifest import Made
 from tasks.project import Project
 from tasks.stage import Job, stage
+
+WINDOWS = os.name == "nt"
 
 # Seconds. FFCV's own discovery of libraries can loop for ever where it finds none.
 TIMEOUT = 1800
@@ -30,21 +37,64 @@ def wheel_folder(project: Project, package: str) -> Path:
     return project.build / "wheels" / package
 
 
-def linked_libraries(project: Project, build: Build) -> list[LinkedLibrary]:
-    """The staged libraries that a package links."""
-    return [
-        LinkedLibrary(
-            project.prefix(name),
-            project.config.libraries[name].link,
-            project.config.libraries[name].pkg_config,
-        )
-        for name in build.libraries
-    ]
-
-
 def extension_file(build: Build, project: Project) -> Path:
     """The extension module's file inside a wheel or site-packages."""
     return Path(*build.extension.split(".")).with_suffix(project.target.extension_suffix)
+
+
+def environment(
+    project: Project, libraries: Iterable[str], definitions: Mapping[str, str], folder: Path
+) -> BuildEnvironment:
+    """The build environment of this project.
+
+    Args:
+        libraries: names of the staged libraries to link.
+        definitions: preprocessor definitions, name -> value.
+        folder: for the files that belong to it; what is in it is replaced.
+    """
+    linked = [
+        LinkedLibrary(
+            project.prefix(name),
+            project.recipe(name).link,
+            project.config.libraries[name].pkg_config,
+        )
+        for name in libraries
+    ]
+    files = build_environment.pkg_config_files(linked)
+    if WINDOWS:
+        text = build_environment.distutils_config(project.environment, linked)
+        files[build_environment.DISTUTILS_CONFIG] = text
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    return build_environment.compose(
+        toolchain.load(toolchain.toolchain_file(project)),
+        project.target,
+        project.environment,
+        linked,
+        definitions,
+        folder,
+        on_windows=WINDOWS,
+    )
+
+
+def building_python(project: Project) -> Path:
+    """The Python in which the front end runs.
+
+    Raises:
+        BuildError: on Windows, zig is asked to build for another Python than the one that runs
+            doit; setuptools would link the wrong python3XX.dll.
+    """
+    if project.profile.toolchain.kind == "msvc":
+        return project.environment / "python.exe"
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if WINDOWS and running != project.target.version:
+        raise BuildError(
+            f"on Windows, zig builds for the Python version that runs doit, which is {running}; "
+            f"run doit python={running}, or use the profile msvc"
+        )
+    return Path(sys.executable)
 
 
 def build_wheel(project: Project, name: str, build: Build, job: Job) -> Made:
@@ -55,40 +105,30 @@ def build_wheel(project: Project, name: str, build: Build, job: Job) -> Made:
     """
     folder = wheel_folder(project, name)
     shutil.rmtree(folder, ignore_errors=True)
-    tree, output, pkg_config = folder / "tree", folder / "out", folder / "pkgconfig"
+    tree, output, files = folder / "tree", folder / "out", folder / "environment"
+    python = building_python(project)
     shutil.copytree(source.source_folder(project, name), tree, copy_function=shutil.copyfile)
-    libraries = linked_libraries(project, build)
-    pkg_config.mkdir()
-    for file, text in build_environment.pkg_config_files(libraries).items():
-        (pkg_config / file).write_text(text, encoding="utf-8", newline="\n")
-    variables = build_environment.compose(
-        toolchain.load(toolchain.toolchain_file(project)),
-        project.target,
-        project.environment,
-        libraries,
-        build.definitions,
-        pkg_config,
-    )
+    made = environment(project, build.libraries, build.definitions, files)
     saved = job.log.with_suffix(".environment.json")
-    manifest.write_atomically(saved, json.dumps(variables, indent=1, ensure_ascii=False) + "\n")
-    env = host.environment(variables)
-    process.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", output, tree],
-        log=job.log, cwd=folder, env=env, line=job.line, timeout=TIMEOUT,
-    )  # fmt: skip
+    manifest.write_atomically(saved, json.dumps(asdict(made), indent=1, ensure_ascii=False) + "\n")
+    # README files are UTF-8, whatever the code page of the machine is.
+    env = host.environment({**made.variables, "PYTHONUTF8": "1"}, made.path)
+    run = partial(process.run, log=job.log, cwd=folder, env=env, line=job.line)
+    run(
+        [python, "-m", "build", "--wheel", "--no-isolation", "--outdir", output, tree],
+        timeout=TIMEOUT,
+    )
     [built] = output.glob("*.whl")
-    tag = project.target.tag
-    process.run(
+    if project.profile.toolchain.kind != "msvc":
         # The front end tags for the Python that it runs in.
-        [sys.executable, "-m", "wheel", "tags", "--remove", "--python-tag", tag, "--abi-tag", tag,
-         "--platform-tag", project.target.platform_tag, built],
-        log=job.log, cwd=folder, env=env, line=job.line,
-    )  # fmt: skip
-    [tagged] = output.glob("*.whl")
-    final = folder / tagged.name
-    tagged.rename(final)
+        tag = project.target.tag
+        run([python, "-m", "wheel", "tags", "--remove", "--python-tag", tag, "--abi-tag", tag,
+             "--platform-tag", project.target.platform_tag, built])  # fmt: skip
+        [built] = output.glob("*.whl")
+    final = folder / built.name
+    built.rename(final)
     extension = _unpack_extension(final, extension_file(build, project), folder)
-    for leftover in (tree, output, pkg_config):
+    for leftover in (tree, output, files):
         shutil.rmtree(leftover)
     imports = ", ".join(
         n for n in pe.read_pe(extension).imports if not n.lower().startswith("api-ms-")
@@ -139,7 +179,7 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
             f"build the wheel of {name}",
             partial(build_wheel, project, name, build),
             settings={
-                "libraries": {n: project.config.libraries[n].link for n in build.libraries},
+                "libraries": {n: project.recipe(n).link for n in build.libraries},
                 "definitions": build.definitions,
                 "extension": build.extension,
             },

@@ -3,12 +3,21 @@
 import os
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from setuptools import Distribution
 
 from tasks import host
-from tasks.build_environment import LinkedLibrary, compose, pkg_config_files
+from tasks.build_environment import (
+    DISTUTILS_CONFIG,
+    BuildEnvironment,
+    LinkedLibrary,
+    compose,
+    distutils_config,
+    pkg_config_files,
+)
 from tasks.project import Target
 from tasks.toolchain import Toolchain
 
@@ -22,13 +31,45 @@ def staged(tmp_path: Path) -> LinkedLibrary:
     return LinkedLibrary(prefix, ["core", "jpeg"], "opencv4")
 
 
+ZIG = Toolchain(
+    kind="zig",
+    version="0",
+    target="x86_64-windows-gnu",
+    programs={role: f"/a b/zig-{role}" for role in ("cc", "cxx")},
+    cmake_toolchain_file="x.cmake",
+    environment={"MORE": "1"},
+)
+
+MSVC = Toolchain(
+    kind="msvc",
+    version="14.38.33130",
+    target="x64",
+    programs={},
+    cmake_toolchain_file="",
+    environment={
+        "INCLUDE": r"C:\VC (x86)\include;C:\SDK\ucrt",
+        "LIB": r"C:\VC (x86)\lib",
+        "LIBPATH": r"C:\VC (x86)\ref",
+        "VCTOOLSVERSION": "14.38.33130",
+    },
+    path=[r"C:\VC (x86)\bin", r"C:\SDK\bin"],
+)
+
+
+def made_by(
+    toolchain: Toolchain, staged: LinkedLibrary, folder: Path, definitions: dict[str, str]
+) -> BuildEnvironment:
+    return compose(
+        toolchain, Target("3.12"), folder / "env", [staged], definitions, folder / "pc",
+        on_windows=toolchain.kind == "msvc",
+    )  # fmt: skip
+
+
 @pytest.fixture
 def composed(staged, tmp_path: Path) -> dict[str, str]:
-    programs = {role: f"/a b/zig-{role}" for role in ("cc", "cxx")}
-    toolchain = Toolchain("zig", "0", "x86_64-windows-gnu", programs, "x.cmake", {"MORE": "1"})
-    return compose(
-        toolchain, Target("3.12"), tmp_path / "env", [staged], {"A": "1"}, tmp_path / "pc"
-    )
+    made = made_by(ZIG, staged, tmp_path, {"A": "1"})
+    assert made.path == ()
+    return dict(made.variables)
 
 
 def test_the_windows_pythons_headers_come_before_all_others(composed, staged, tmp_path):
@@ -54,6 +95,79 @@ def test_the_toolchains_own_variables_are_kept(composed):
     assert composed["MORE"] == "1"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the paths of this test are not those of Windows")
+def test_the_whole_table_for_zig():
+    # A change of it changes every wheel.
+    library = LinkedLibrary(Path("/libs/pthreads"), ["pthreadVC2"], None)
+    made = compose(
+        ZIG, Target("3.11"), Path("/env"), [library], {"A": "1"}, Path("/pc"), on_windows=False
+    )
+    compile_options = "-I/env/include -I/libs/pthreads/include -DA=1"
+    link_options = (
+        "-shared -L/libs/pthreads/lib /env/libs/python311.lib /libs/pthreads/lib/pthreadVC2.lib"
+    )
+    assert made.variables == {
+        "MORE": "1",
+        "CC": f"'/a b/zig-cc' {compile_options}",
+        "CXX": f"'/a b/zig-cxx' {compile_options}",
+        "LDSHARED": f"'/a b/zig-cc' {link_options}",
+        "LDCXXSHARED": f"'/a b/zig-cxx' {link_options}",
+        "CFLAGS": "-O2 -g0",
+        "CXXFLAGS": "-O2 -g0",
+        "PKG_CONFIG_LIBDIR": "/pc",
+        "SETUPTOOLS_EXT_SUFFIX": ".cp311-win_amd64.pyd",
+        "_PYTHON_HOST_PLATFORM": "win-amd64",
+        "SOURCE_DATE_EPOCH": "315532800",
+    }
+
+
+def test_on_windows_setuptools_gets_zigs_libraries_from_a_file(staged, tmp_path, monkeypatch):
+    file = tmp_path / DISTUTILS_CONFIG
+    file.write_text(distutils_config(tmp_path / "env", [staged]), encoding="utf-8")
+    made = compose(
+        ZIG, Target("3.12"), tmp_path / "env", [staged], {"A": "1"}, tmp_path, on_windows=True
+    )
+    assert made.variables["DIST_EXTRA_CONFIG"] == str(file)
+    assert not {"LDSHARED", "SETUPTOOLS_EXT_SUFFIX"} & made.variables.keys()
+    monkeypatch.setenv("DIST_EXTRA_CONFIG", made.variables["DIST_EXTRA_CONFIG"])
+    distribution = Distribution()
+    distribution.parse_config_files()
+    options = {
+        name: value for name, (_, value) in distribution.command_options["build_ext"].items()
+    }
+    assert options == {
+        "compiler": "mingw32",
+        "library_dirs": f"{tmp_path / 'env' / 'libs'};{staged.prefix / 'lib'}",
+        "libraries": "core jpeg",
+    }
+
+
+def test_the_whole_table_for_msvc(staged, tmp_path):
+    made = made_by(MSVC, staged, tmp_path, {"HAVE_STRUCT_TIMESPEC": "1", "WORDS": "a b"})
+    prefix = staged.prefix
+    assert made == BuildEnvironment(
+        variables={
+            "INCLUDE": rf"{prefix / 'include'};C:\VC (x86)\include;C:\SDK\ucrt",
+            "LIB": rf"{prefix / 'lib'};{tmp_path / 'env' / 'libs'};C:\VC (x86)\lib",
+            "LIBPATH": r"C:\VC (x86)\ref",
+            "VCTOOLSVERSION": "14.38.33130",
+            "LINK": "core.lib libjpeg.a",
+            "CL": '/DHAVE_STRUCT_TIMESPEC#1 "/DWORDS#a b"',
+            "DISTUTILS_USE_SDK": "1",
+            "VSLANG": "1033",
+            "SOURCE_DATE_EPOCH": "315532800",
+        },
+        path=[r"C:\VC (x86)\bin", r"C:\SDK\bin", str(prefix / "bin")],
+    )
+
+
+def test_msvc_gets_no_variable_that_is_empty(tmp_path):
+    bare = replace(MSVC, environment={})
+    made = compose(bare, Target("3.12"), tmp_path, [], {}, tmp_path, on_windows=True)
+    assert not {"INCLUDE", "LINK", "CL"} & made.variables.keys()
+    assert made.variables["LIB"] == str(tmp_path / "libs")
+
+
 def test_pkg_config_answers_without_a_single_path(staged, tmp_path):
     for name, text in pkg_config_files([staged]).items():
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -63,12 +177,3 @@ def test_pkg_config_answers_without_a_single_path(staged, tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split() == ["-lcore", "-ljpeg"]
-
-
-def test_what_the_user_has_set_for_other_builds_does_not_leak_in(monkeypatch):
-    for name in ("CFLAGS", "CC", "PYTHONPATH", "PKG_CONFIG_PATH", "CMAKE_GENERATOR"):
-        monkeypatch.setenv(name, "x")
-    assert not {"CFLAGS", "CC", "PYTHONPATH", "PKG_CONFIG_PATH", "CMAKE_GENERATOR"} & set(
-        host.environment()
-    )
-    assert host.environment()["PATH"].endswith(os.environ["PATH"])

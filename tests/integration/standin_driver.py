@@ -1,0 +1,41 @@
+"""Runs in a Windows Python: the stage toolchain, and another one.
+
+Usage: python standin_driver.py PROJECT_FOLDER wheel:ffcv|activate
+
+Prints one JSON object: {"made": summary} or {"error": message}, and how many seconds it took.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tasks import activate, toolchain, wheel
+from tasks.errors import BuildError
+from tasks.project import load
+from tasks.stage import Job
+
+project = load(Path(sys.argv[1]))
+name = sys.argv[2]
+
+
+def work(module: ModuleType, task: str) -> str:
+    """Do the work of a stage; its summary."""
+    [stage] = [made for made in module.create(project) if made.get("actions")]
+    job = Job(task, project.log(task), lambda done, total: None, print, print)
+    summary: str = stage["actions"][0].work(job).summary
+    return summary
+
+
+start = time.monotonic()
+outcome = {}
+try:
+    if not toolchain.toolchain_file(project).is_file():
+        work(toolchain, "toolchain")
+    outcome["made"] = work({"wheel:ffcv": wheel, "activate": activate}[name], name)
+except BuildError as error:
+    outcome["error"] = error.message
+print(json.dumps(outcome | {"seconds": round(time.monotonic() - start)}))
