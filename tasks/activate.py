@@ -17,18 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import manifest, toolchain, wheel
+from tasks import conda, manifest, toolchain, wheel
 from tasks.build_environment import BuildEnvironment
 from tasks.config import CondaEnvironment
 from tasks.manifest import Made
 from tasks.project import Project
 from tasks.stage import Job, stage
-
-# What conda puts on PATH, in its order: https://docs.conda.io (conda activate), and conda's
-# source, conda/activate.py, _get_path_dirs.
-CONDA_FOLDERS = (
-    ".", "Library/mingw-w64/bin", "Library/usr/bin", "Library/bin", "Scripts", "bin",
-)  # fmt: skip
 
 CMD = """\
 @echo off
@@ -120,7 +114,7 @@ def in_conda(made: BuildEnvironment, environment: Path) -> BuildEnvironment:
 
     Its folders come after the compiler's: a package of it may bring a link.exe that is no linker.
     """
-    folders = [str(environment / folder) for folder in CONDA_FOLDERS]
+    folders = conda.path_folders(environment)
     variables = {**made.variables, "CONDA_PREFIX": str(environment)}
     return BuildEnvironment(variables, [*made.path, *folders])
 

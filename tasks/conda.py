@@ -39,6 +39,11 @@ BEGUN = "conda-meta/packages-begun"
 # Grows when people add packages of their own, which is no damage.
 HISTORY = "conda-meta/history"
 
+# https://docs.conda.io (conda activate), and conda's source, conda/activate.py, _get_path_dirs.
+PATH_FOLDERS = (
+    ".", "Library/mingw-w64/bin", "Library/usr/bin", "Library/bin", "Scripts", "bin",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Request:
@@ -300,6 +305,11 @@ def exports(project: Project) -> dict[Path, tuple[str, ...]]:
         project.build / "environment.yml": (),
         project.build / "environment.txt": ("--explicit", "--md5"),
     }
+
+
+def path_folders(prefix: Path) -> list[str]:
+    """The folders of an environment that are on PATH where it is active, in conda's order."""
+    return [str(prefix / folder) for folder in PATH_FOLDERS]
 
 
 def create(project: Project, environment: CondaEnvironment) -> Iterator[dict[str, Any]]:

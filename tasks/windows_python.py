@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import host, manifest, process, wine
+from tasks import conda, host, manifest, process, wine
+from tasks.config import CondaEnvironment
 from tasks.errors import BuildError
 from tasks.manifest import Made
 from tasks.project import Project
@@ -94,9 +95,12 @@ def run(
     own |= dict(variables or {})
     program = wine.find()
     if WINDOWS:
+        # Some packages of conda count on an active environment.
+        is_conda = isinstance(project.profile.environment, CondaEnvironment)
+        path = conda.path_folders(project.environment) if is_conda else []
         return (
             process.run(
-                [python, *words], log=job.log, cwd=cwd, env=host.environment(own),
+                [python, *words], log=job.log, cwd=cwd, env=host.environment(own, path),
                 timeout=timeout, check=False, line=keep,
             ),
             lines,
