@@ -179,6 +179,12 @@ def test_the_module_is_imported_under_honest_wine(machine, wheel, tmp_path):
     assert module in done.stdout
 
 
+@pytest.fixture
+def another(machine, tmp_path) -> Machine:
+    """A clone of its own on the same machine, for a build that fails."""
+    return Machine(machine.runner, machine.studio, tmp_path / "FFCV")
+
+
 def _only(findings: list[triage.Finding], identity: str) -> triage.Finding:
     assert [finding.id for finding in findings] == [identity]
     return findings[0]
