@@ -179,6 +179,60 @@ def test_the_module_is_imported_under_honest_wine(machine, wheel, tmp_path):
     assert module in done.stdout
 
 
+ACTIVATE = ["call .\\activate.cmd", "echo status %ERRORLEVEL%"]
+
+
+@pytest.fixture(scope="module")
+def activation(machine, wheel) -> str:
+    """What the task says that wrote the scripts."""
+    return machine.make("activate")["made"]
+
+
+def test_in_an_activated_prompt_compiler_libraries_and_python_are_there(machine, activation):
+    assert activation == r"for builds of your own: build\msvc-cp311\activate.cmd"
+    (machine.build / "mine.cpp").write_text(
+        "#include <opencv2/core.hpp>\n#include <turbojpeg.h>\n#include <pthread.h>\n"
+        'extern "C" __declspec(dllexport) void *mine() { pthread_self(); return tjInitCompress(); }'
+        "\n",
+        encoding="utf-8",
+    )
+    lines = machine.prompt(
+        lines=[*ACTIVATE, "cl /nologo /LD mine.cpp", "echo status %ERRORLEVEL%",
+               'python -c "import sys; print(sys.prefix)"', "echo %DISTUTILS_USE_SDK%"]
+    )  # fmt: skip
+    assert lines[:2] == [
+        "active: msvc 14.38.33130 for Windows Python 3.11, opencv, libjpeg-turbo, pthreads",
+        "status 0",
+    ]
+    assert "status 0" in lines[2:]
+    assert lines[-1] == "1"
+    assert pe.exports(machine.build / "mine.dll") == {"mine"}
+    assert "pthreadVC2.dll" in pe.read_pe(machine.build / "mine.dll").imports
+    where = [line for line in lines if line.endswith(r"\msvc-cp311\env")]
+    assert len(where) == 1, lines
+
+
+def test_no_python_environment_is_put_over_another_unless_asked_for(machine, activation):
+    other = r"C:\Users\me (& you)\env"
+    again = [*ACTIVATE, "call .\\activate.cmd /f", "echo status %ERRORLEVEL%"]
+    refused = f'not activated: a Python environment is active, "{other}"'
+    for variable in ("CONDA_PREFIX", "VIRTUAL_ENV"):
+        first, status, second, status_of_second = machine.prompt(lines=again, **{variable: other})
+        assert first.startswith(refused) and status == "status 1"
+        assert second.startswith("active: ") and status_of_second == "status 0"
+
+
+def test_a_prompt_that_is_active_already_is_not_activated_twice(machine, activation):
+    first, _, second, status = machine.prompt(lines=[*ACTIVATE, *ACTIVATE])
+    assert first.startswith("active: ")
+    assert second.startswith("not activated: ") and status == "status 1"
+
+
+def test_a_prompt_that_would_lose_letters_of_paths_is_refused(machine, activation):
+    said, status = machine.prompt("/v:on", lines=ACTIVATE)
+    assert said.startswith("not activated: with delayed expansion") and status == "status 1"
+
+
 @pytest.fixture
 def another(machine, tmp_path) -> Machine:
     """A clone of its own on the same machine, for a build that fails."""
