@@ -140,7 +140,7 @@ def compose(
     if on_windows:
         variables["DIST_EXTRA_CONFIG"] = str(files / DISTUTILS_CONFIG)
     else:
-        variables |= _for_another_system(toolchain, target, python, libraries)
+        variables |= _for_another_system(toolchain, target, python, libraries, files)
     return BuildEnvironment({**variables, **common})
 
 
@@ -198,11 +198,17 @@ def _compilers(
 
 
 def _for_another_system(
-    toolchain: Toolchain, target: Target, python: Path, libraries: Sequence[LinkedLibrary]
+    toolchain: Toolchain,
+    target: Target,
+    python: Path,
+    libraries: Sequence[LinkedLibrary],
+    files: Path,
 ) -> dict[str, str]:
     """What else a Python of the host needs to know to build for a Windows Python."""
     options = [
         "-shared",
+        # Debug information and an import library would lie beside the module, and so in the wheel.
+        *("-s", "-Xlinker", "--out-implib", "-Xlinker", str(files / "unused.lib")),
         *(f"-L{library.prefix / 'lib'}" for library in libraries),
         str(python / "libs" / target.import_library),
         *(str(file) for library in libraries for file in library.files()),

@@ -177,9 +177,11 @@ def triage(project: Project, log: str, as_json: bool) -> bool:
 
 
 def _comparison_table(compared: list[loadtrace.Comparison], project: Project) -> Any:
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("asked for", "DLL", "loaded from", "the model says", box=None, pad_edge=False)
+    headers = ("asked for", "DLL", "loaded from", "the model says")
+    # A path that is too long for its column goes on in the next line.
+    table = Table(*(Column(h, overflow="fold") for h in headers), box=None, pad_edge=False)
     inside = loadtrace.key(project.environment) + "/"
     for one in compared:
         real = (one.real or "nothing").removeprefix(inside)

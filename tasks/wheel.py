@@ -178,6 +178,7 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
             f"wheel:{name}",
             f"build the wheel of {name}",
             partial(build_wheel, project, name, build),
+            recipe=2,
             settings={
                 "libraries": {n: project.recipe(n).link for n in build.libraries},
                 "definitions": build.definitions,

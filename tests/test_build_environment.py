@@ -104,7 +104,8 @@ def test_the_whole_table_for_zig():
     )
     compile_options = "-I/env/include -I/libs/pthreads/include -DA=1"
     link_options = (
-        "-shared -L/libs/pthreads/lib /env/libs/python311.lib /libs/pthreads/lib/pthreadVC2.lib"
+        "-shared -s -Xlinker --out-implib -Xlinker /pc/unused.lib "
+        "-L/libs/pthreads/lib /env/libs/python311.lib /libs/pthreads/lib/pthreadVC2.lib"
     )
     assert made.variables == {
         "MORE": "1",

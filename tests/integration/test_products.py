@@ -5,6 +5,7 @@ import hashlib
 import json
 import zipfile
 from base64 import urlsafe_b64encode
+from pathlib import PurePosixPath
 
 import pytest
 from packaging.utils import parse_wheel_filename
@@ -45,6 +46,7 @@ def test_the_wheel_is_valid(built):
     assert {str(tag) for tag in tags} == {"cp311-cp311-win_amd64"}
     with zipfile.ZipFile(wheel) as archive:
         assert archive.testzip() is None
+        assert {PurePosixPath(n).suffix for n in archive.namelist()} <= {".py", ".pyd", ".txt", ""}
         [record] = [n for n in archive.namelist() if n.endswith(".dist-info/RECORD")]
         rows = list(csv.reader(archive.read(record).decode().splitlines()))
         assert {row[0] for row in rows} == set(archive.namelist())
