@@ -201,7 +201,7 @@ def with_cuda(override: str | None, nvidia_smi: Path | None, job: Job) -> bool:
         return True
     job.warn(
         "nvidia-smi is there but finds no GPU, so PyTorch for the CPU is installed; with a working "
-        f'driver, run "doit forget {job.name}" and doit again'
+        f'driver, run "doit clean {job.name}" and doit again'
     )
     return False
 
