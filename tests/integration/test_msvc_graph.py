@@ -1,4 +1,4 @@
-"""The whole graph of the msvc profile: `doit` in a Windows Python under Wine, from nothing.
+"""The whole graph of the msvc profile: bootstrap.bat in Wine's cmd.exe, doit in a Windows Python.
 
 Downloads, unpacking, two steps of Micromamba, staging, the search for Visual Studio, FFCV's own
 build by setuptools' MSVC class, DLLs in Library/bin, the checks: the code that runs is what runs
@@ -9,6 +9,9 @@ on Windows. What cannot be had here is replaced by something that does the same 
     conda's Python       python.org's; it gets Library/bin by a sitecustomize, not by a patch
     OpenCV's release     an archive of that name and layout with the OpenCV that zig built
     Visual Studio        programs that translate for zig (tests/standin)
+
+The runner, which bootstrap.bat makes at first, is there already; test_bootstrap_bat.py is about
+that.
 """
 
 import hashlib
@@ -140,7 +143,7 @@ class Machine:
 
     def doit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         done = self.runner.run(
-            [self.runner.python, "-m", "doit", *arguments],
+            ["cmd", "/c", r".\bootstrap.bat", *arguments],
             cwd=self.folder, variables=self.variables, timeout=2000,
         )  # fmt: skip
         print(done.stdout)
@@ -172,6 +175,9 @@ def machine(
     shutil.rmtree(root, ignore_errors=True)
     folder = root / "FFCV on Windows"
     shutil.copytree(clone.folder, folder, ignore=shutil.ignore_patterns("build", "__pycache__"))
+    (folder / ".runner").symlink_to(windows_runner.python.parent)
+    for name in ("bootstrap.yml", "runner.txt"):
+        shutil.copy(folder / "envs" / name, folder / ".runner")
     cache = root / "cache"
     micromamba = Micromamba(root / "standin")
     lay_packages(micromamba, clone.build, windows_runner)
@@ -212,7 +218,7 @@ def machine(
 
 @pytest.fixture(scope="module")
 def run(machine: Machine) -> subprocess.CompletedProcess[str]:
-    """The full run: plain `doit`."""
+    """The full run: plain `bootstrap.bat`."""
     return machine.doit()
 
 
