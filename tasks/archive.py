@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import IO, Literal, cast
 
 from tasks.errors import BuildError
+from tasks.files import remove_tree, rename
 from tasks.members import Kind, Selection, broken, check_space, mark_executable
 from tasks.progress import ProgressCallback, silent
 
@@ -113,7 +114,7 @@ def unpack(
                 (partial / link).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(partial / original, partial / link)
             _remove(target)
-            partial.replace(target)
+            rename(partial, target)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -278,7 +279,7 @@ def _zip_kind(info: zipfile.ZipInfo) -> Kind:
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        remove_tree(path)
     else:
         path.unlink(missing_ok=True)
 

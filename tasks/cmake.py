@@ -1,11 +1,11 @@
 """Builds a library from source with CMake and Ninja, and installs it into a folder."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from tasks import host, process
 from tasks.config import CMakeValue
+from tasks.files import remove_tree
 from tasks.stage import Job
 from tasks.toolchain import Toolchain
 
@@ -39,7 +39,7 @@ def build(
     Raises:
         BuildError: with the end of the log.
     """
-    shutil.rmtree(install, ignore_errors=True)
+    remove_tree(install)
     for folder in (tree, install):
         folder.mkdir(parents=True, exist_ok=True)
     cmake = host.runner_program("cmake")

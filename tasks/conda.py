@@ -15,8 +15,6 @@ the package cache) if anybody has begun to change it.
 
 import json
 import os
-import shutil
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +26,7 @@ import yaml
 from tasks import host, manifest, process
 from tasks.config import CondaEnvironment
 from tasks.errors import BuildError
+from tasks.files import remove_tree
 from tasks.manifest import Made
 from tasks.micromamba import Micromamba
 from tasks.portable import UV_PLATFORM, uv_environment
@@ -90,14 +89,8 @@ def remove_environment(prefix: Path) -> None:
     Raises:
         BuildError: it cannot be removed, for instance because a program in it runs.
     """
-
-    def writable(remove: Callable[[str], object], path: str, error: object) -> None:
-        Path(path).chmod(stat.S_IWRITE)  # Windows does not remove what is read-only
-        remove(path)
-
     try:
-        if prefix.exists():
-            shutil.rmtree(prefix, onerror=writable)
+        remove_tree(prefix)
     except OSError as error:
         raise BuildError(
             f"{error.filename or prefix} cannot be removed ({error.strerror}); close the programs "

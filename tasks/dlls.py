@@ -20,6 +20,7 @@ from typing import Any
 
 from tasks import loader, manifest
 from tasks.errors import BuildError
+from tasks.files import rename
 from tasks.manifest import Made
 from tasks.project import Project
 from tasks.stage import Job, stage
@@ -62,7 +63,7 @@ def copy_dlls(files: Iterable[Path], folder: Path) -> list[Placed]:
         if dll.new:
             temporary = dll.path.with_name(dll.path.name + ".tmp")
             shutil.copyfile(dll.source, temporary)
-            temporary.replace(dll.path)
+            rename(temporary, dll.path)
     return placed
 
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from tasks import manifest, network
 from tasks.errors import BuildError
+from tasks.files import rename
 from tasks.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def download(
             with nullcontext(session) if session else network.make_session() as in_use:
                 job = _Job(in_use, url, target, expected, progress)
                 digest = _fetch_verified(job)
-            job.part.replace(target)
+            rename(job.part, target)
             job.origin.unlink(missing_ok=True)
             return digest
     except OSError as error:

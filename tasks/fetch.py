@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from tasks import download, index, manifest
 from tasks.config import FIRST_USE, Artifact, CondaRecipe, Source
 from tasks.errors import BuildError
+from tasks.files import rename
 from tasks.manifest import Made
 from tasks.progress import ProgressCallback
 from tasks.project import Project
@@ -90,7 +91,7 @@ def _download(source: Source, downloads: Path, progress: ProgressCallback) -> st
     sha256 = download.download(url, unverified, sha256=None, progress=progress, session=session)
     verified = downloads / sha256 / name
     verified.parent.mkdir(parents=True, exist_ok=True)
-    unverified.replace(verified)
+    rename(unverified, verified)
     hashes = first_use_hashes(downloads) | {source.place: sha256}
     manifest.write_atomically(downloads / "first-use.json", json.dumps(hashes, indent=1) + "\n")
     return sha256

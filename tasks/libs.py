@@ -7,7 +7,6 @@
 What comes later sees prefixes, and never how a library came to be.
 """
 
-import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from tasks import cmake, extract, host, manifest, staging, toolchain
 from tasks.config import CMakeRecipe, CMakeValue, CondaRecipe, PrebuiltRecipe, Recipe
+from tasks.files import remove_tree
 from tasks.manifest import Made
 from tasks.project import Project
 from tasks.stage import Job, stage
@@ -78,7 +78,7 @@ def build_with_cmake(
     prefix = project.prefix(name)
     where = f"config.yaml, libraries.{name}.recipes.cmake"
     staging.stage_prefix(install, recipe.stage, prefix, contents=recipe.contents, where=where)
-    shutil.rmtree(install)
+    remove_tree(install)
     return _made(name, prefix, features)
 
 

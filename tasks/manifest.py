@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tasks.files import rename
+
 # Python rewrites its byte code as it likes.
 _IGNORED_FOLDERS = {"__pycache__"}
 
@@ -91,7 +93,7 @@ def write_atomically(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(text, encoding="utf-8", newline="\n")
-    temporary.replace(path)
+    rename(temporary, path)
 
 
 def write(path: Path, made: Made) -> None:

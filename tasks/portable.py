@@ -16,6 +16,7 @@ from typing import Any
 from tasks import host, manifest, process
 from tasks.config import PortableEnvironment
 from tasks.errors import BuildError
+from tasks.files import remove_tree, rename
 from tasks.manifest import Made
 from tasks.project import Project, Target
 from tasks.stage import Job, stage
@@ -46,10 +47,10 @@ def make_python(project: Project, artifact: str, job: Job) -> Made:
         return set(names) if relative == "Lib/site-packages" else {"__pycache__"} & set(names)
 
     temporary = target.with_name(target.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    remove_tree(temporary)
     shutil.copytree(source, temporary, ignore=added, copy_function=shutil.copyfile)
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.rename(target)
+    remove_tree(target)
+    rename(temporary, target)
     return Made(
         f"Windows CPython {project.target.version}",
         where=target,
@@ -101,7 +102,7 @@ def install_packages(
     if laid_down is None or laid_down.root is None:
         raise BuildError(f'{python} cannot be read; run "doit env:python" again')
     root = laid_down.root
-    shutil.rmtree(site_packages, ignore_errors=True)
+    remove_tree(site_packages)
     site_packages.mkdir(parents=True)
     process.run(
         [

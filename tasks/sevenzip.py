@@ -28,6 +28,7 @@ from py7zr.py7zr import ArchiveFile
 
 from tasks import unpackers
 from tasks.errors import BuildError
+from tasks.files import remove_tree
 from tasks.members import (
     Kind,
     Selection,
@@ -337,4 +338,4 @@ def _unpack_by_program(
         os.utime(made)
         member.path.parent.mkdir(parents=True, exist_ok=True)
         made.replace(member.path)
-    shutil.rmtree(scratch)
+    remove_tree(scratch)

@@ -11,6 +11,7 @@ from typing import Any
 
 from tasks import manifest
 from tasks.errors import BuildError
+from tasks.files import remove_tree, rename
 from tasks.manifest import Made
 from tasks.project import Project
 from tasks.stage import Job, stage
@@ -61,14 +62,14 @@ def apply_patch(patch: Path, tree: Path) -> list[str]:
 def patched_tree(source: Path, patches: Sequence[Path], target: Path, job: Job) -> Made:
     """Copy a source tree and apply patches in order, whole or not at all."""
     temporary = target.with_name(target.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    remove_tree(temporary)
     shutil.copytree(source, temporary, copy_function=shutil.copyfile)
     changed: dict[str, list[str]] = {}
     for done, patch in enumerate(patches):
         job.progress(done, len(patches))
         changed[patch.name] = apply_patch(patch, temporary)
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.rename(target)
+    remove_tree(target)
+    rename(temporary, target)
     return Made(
         f"{len(patches)} patches applied",
         where=target,

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 
 from tasks import display, manifest
 from tasks.errors import BuildError
+from tasks.files import remove_tree
 from tasks.manifest import Made
 from tasks.progress import ProgressCallback
 from tasks.project import Project
@@ -196,7 +197,7 @@ class CleanAction(PythonAction):  # type: ignore[misc]
                 folder.rmdir()
         for path in self.paths:
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+                remove_tree(path)
             else:
                 path.unlink(missing_ok=True)
 

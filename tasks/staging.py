@@ -11,6 +11,7 @@ from pathlib import Path
 from tasks import manifest
 from tasks.config import StageMap, StageRule
 from tasks.errors import BuildError
+from tasks.files import remove_tree, rename
 
 FOLDERS = ("bin", "include", "lib")
 
@@ -49,7 +50,7 @@ def stage_prefix(
         BuildError: a rule matches nothing, or a file has other content than it must.
     """
     temporary = prefix.with_name(prefix.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    remove_tree(temporary)
     for folder in FOLDERS:
         (temporary / folder).mkdir(parents=True)
         for rule in getattr(stage_map, folder):
@@ -62,5 +63,5 @@ def stage_prefix(
                 f"{name} is {found[:12]}, expected {expected[:12]} ({where}.contents); it is not "
                 "the file that this build was tested with. Do not use it; name another source"
             )
-    shutil.rmtree(prefix, ignore_errors=True)
-    temporary.rename(prefix)
+    remove_tree(prefix)
+    rename(temporary, prefix)

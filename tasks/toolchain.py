@@ -23,6 +23,7 @@ from typing import Any
 from tasks import host, manifest, msvc, pe, process, vcvars
 from tasks.config import MsvcToolchain, ZigToolchain
 from tasks.errors import BuildError
+from tasks.files import remove_tree
 from tasks.manifest import Made
 from tasks.msvc_places import Installation, find_program, places, report
 from tasks.project import Project
@@ -65,7 +66,7 @@ def make_zig(settings: ZigToolchain, version: str, folder: Path, cache: Path, jo
         cache: zig's own cache: compiled objects and its C and C++ runtimes.
     """
     zig = zig_program()
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     folder.mkdir(parents=True)
     cache.mkdir(parents=True, exist_ok=True)
     windows = os.name == "nt"
@@ -113,7 +114,7 @@ def make_msvc(settings: MsvcToolchain, root: Path, folder: Path, job: Job) -> Ma
             "Microsoft's compiler runs on Windows only, and so does the msvc profile; here, run "
             "doit profile=zig"
         )
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     folder.mkdir(parents=True)
     tried = places(os.environ, root, settings.minimum_toolset, partial(msvc.ask_vswhere, job))
     _log(job, report(tried))
@@ -202,7 +203,8 @@ def _try_out(
             f"{toolchain.kind} {toolchain.version} made a DLL that is not one for 64-bit Windows; "
             f"{remedy}"
         )
-    shutil.rmtree(folder)
+    # The compiler leaves vctip.exe behind, which stays in this folder for a while.
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _log(job: Job, lines: Sequence[str]) -> None:

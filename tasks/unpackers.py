@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.errors import BuildError
+from tasks.files import remove_tree
 
 TIMEOUT = 1800  # seconds
 ON_WINDOWS = os.name == "nt"
@@ -37,7 +38,7 @@ def unpack_everything(
     """
     failures = []
     for program, command in _programs(archive, output, self_extracting):
-        shutil.rmtree(output, ignore_errors=True)
+        remove_tree(output)
         output.mkdir()
         problem = run_program(command)
         if problem is None:

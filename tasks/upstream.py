@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from tasks import manifest, windows_python, wine
 from tasks.errors import BuildError
+from tasks.files import remove_tree
 from tasks.manifest import Made
 from tasks.project import Project
 from tasks.stage import Job, stage
@@ -60,10 +61,10 @@ def prepare(source: Path, folder: Path) -> Path:
     if not any((source / "tests").glob("test_*.py")):
         raise BuildError(f"{source} has no tests/test_*.py; is it FFCV's sdist? Run doit extract")
     tests = folder / "tests"
-    shutil.rmtree(tests, ignore_errors=True)
+    remove_tree(tests)
     shutil.copytree(source / "tests", tests, copy_function=shutil.copyfile)
     if (source / "test_data").is_dir():
-        shutil.rmtree(folder / "test_data", ignore_errors=True)
+        remove_tree(folder / "test_data")
         shutil.copytree(source / "test_data", folder / "test_data", copy_function=shutil.copyfile)
     shutil.copyfile(CONFTEST, tests / "conftest.py")
     return tests
@@ -225,7 +226,7 @@ def overlay(project: Project, folder: Path) -> Path:
     The extension and its DLLs are the installed ones: no patch touches them.
     """
     package = project.config.verify.upstream.package
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     source = project.source_tree(project.config.packages[package].artifact)
     shutil.copytree(source / package, folder / package, copy_function=shutil.copyfile)
     for pattern in ("*.pyd", "*.dll"):

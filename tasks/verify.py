@@ -18,6 +18,7 @@ from typing import Any
 
 from tasks import dlls, loader, manifest, windows_python, wine
 from tasks.errors import BuildError
+from tasks.files import remove_tree
 from tasks.manifest import Made
 from tasks.project import Project
 from tasks.source import source_folder
@@ -132,7 +133,7 @@ def check_roundtrip(project: Project, job: Job) -> Made:
         return _not_run()
     seconds = project.config.verify.roundtrip.timeout_seconds
     folder = project.build / "verify" / "roundtrip"
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     folder.mkdir(parents=True)
     finished, lines = windows_python.run(
         project,
@@ -150,7 +151,7 @@ def check_roundtrip(project: Project, job: Job) -> Made:
             tail=finished.tail,
         )
     report = _write_report(project, "roundtrip", outcome)
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     failed = [check for check in outcome["checks"] if check["status"] == "failed"]
     if failed or finished.status:
         what = "; ".join(f"{check['name']}: {check['detail']}" for check in failed)
@@ -174,7 +175,7 @@ def check_defects(project: Project, job: Job) -> Made:
     check = project.config.verify.defects
     # A copy, so that tests of other things are not collected with them.
     folder = project.build / "verify" / "defects"
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     shutil.copytree(project.root / check.tests, folder / "tests")
     finished, _ = windows_python.run(
         project,
@@ -191,7 +192,7 @@ def check_defects(project: Project, job: Job) -> Made:
     last = finished.tail[-1].strip("= ") if finished.tail else ""
     if finished.status:
         raise BuildError(f"pytest: {last}", log=job.log, tail=finished.tail)
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     return Made(last, where=job.log)
 
 

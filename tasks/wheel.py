@@ -22,6 +22,7 @@ from tasks import build_environment, host, manifest, pe, process, source, toolch
 from tasks.build_environment import BuildEnvironment, LinkedLibrary
 from tasks.config import Build
 from tasks.errors import BuildError
+from tasks.files import remove_tree, rename
 from tasks.manifest import Made
 from tasks.project import Project
 from tasks.stage import Job, stage
@@ -64,7 +65,7 @@ def environment(
     if WINDOWS:
         text = build_environment.distutils_config(project.environment, linked)
         files[build_environment.DISTUTILS_CONFIG] = text
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     folder.mkdir(parents=True)
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
@@ -104,7 +105,7 @@ def build_wheel(project: Project, name: str, build: Build, job: Job) -> Made:
         BuildError: the build failed, or what it made is no extension module for 64-bit Windows.
     """
     folder = wheel_folder(project, name)
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     tree, output, files = folder / "tree", folder / "out", folder / "environment"
     python = building_python(project)
     shutil.copytree(source.source_folder(project, name), tree, copy_function=shutil.copyfile)
@@ -126,10 +127,10 @@ def build_wheel(project: Project, name: str, build: Build, job: Job) -> Made:
              "--platform-tag", project.target.platform_tag, built])  # fmt: skip
         [built] = output.glob("*.whl")
     final = folder / built.name
-    built.rename(final)
+    rename(built, final)
     extension = _unpack_extension(final, extension_file(build, project), folder)
     for leftover in (tree, output, files):
-        shutil.rmtree(leftover)
+        shutil.rmtree(leftover, ignore_errors=True)
     imports = ", ".join(
         n for n in pe.read_pe(extension).imports if not n.lower().startswith("api-ms-")
     )

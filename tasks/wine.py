@@ -15,6 +15,7 @@ from pathlib import Path
 from tasks import host, process
 from tasks.config import Wine
 from tasks.errors import BuildError
+from tasks.files import remove_tree, rename
 from tasks.stage import Job
 
 INSTALL_HINT = "on Debian or Ubuntu: sudo apt-get install wine wine64"
@@ -74,7 +75,7 @@ def make_prefix(wine: Path, settings: Wine, prefix: Path, job: Job) -> None:
     """
     temporary = prefix.with_name(prefix.name + ".tmp")
     for folder in (temporary, prefix):
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
     temporary.mkdir(parents=True)
     env = environment(settings, temporary)
     script = temporary / "no-crash-dialog.reg"
@@ -91,7 +92,7 @@ def make_prefix(wine: Path, settings: Wine, prefix: Path, job: Job) -> None:
         raise BuildError(
             f"Wine made no prefix; see the log. Is wine64 installed? ({INSTALL_HINT})", log=job.log
         )
-    temporary.rename(prefix)
+    rename(temporary, prefix)
 
 
 def stop(wine: Path, env: Mapping[str, str], *, wait: bool = False) -> None:
