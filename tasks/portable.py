@@ -7,7 +7,9 @@ Nothing here runs Windows code: uv resolves and unpacks wheels for a platform th
 this one.
 """
 
+import os
 import shutil
+import sys
 from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
@@ -25,8 +27,21 @@ UV_PLATFORM = "x86_64-pc-windows-msvc"  # uv's name for win_amd64 (uv pip instal
 
 
 def uv_environment(cache: Path) -> dict[str, str]:
-    """uv's cache is the project's; its own interpreter downloads are switched off."""
-    return host.environment({"UV_CACHE_DIR": str(cache / "uv"), "UV_PYTHON_DOWNLOADS": "never"})
+    """What uv runs in: the project's cache, and the Python that runs doit.
+
+    uv wants an interpreter even where it installs for another one, and looks for it on PATH,
+    where Windows may have none; it knows the user's certificates by another name than requests.
+    https://docs.astral.sh/uv/reference/environment/
+    """
+    variables = {
+        "UV_CACHE_DIR": str(cache / "uv"),
+        "UV_PYTHON": sys.executable,
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE")
+    if bundle and "SSL_CERT_FILE" not in os.environ:
+        variables["SSL_CERT_FILE"] = bundle
+    return host.environment(variables)
 
 
 def make_python(project: Project, artifact: str, job: Job) -> Made:

@@ -1,10 +1,14 @@
 """The Windows Python environment: every file where Windows looks for it."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
+from micromamba_standin import make_wheel
 
-from tasks.portable import place_runtime
+from tasks import host
+from tasks.portable import UV_PLATFORM, place_runtime, uv_environment
 
 
 @pytest.fixture
@@ -30,3 +34,30 @@ def test_placing_again_replaces_what_an_older_wheel_brought(site_packages, tmp_p
     (tmp_path / "msvcp140.dll").write_text("older", encoding="utf-8")
     place_runtime(site_packages, tmp_path, set())
     assert (tmp_path / "msvcp140.dll").read_text(encoding="utf-8") == "of the wheel"
+
+
+def test_uv_installs_where_no_python_is_on_path(tmp_path):
+    line = make_wheel(tmp_path / "wheels", "thing", {"thing.py": "x = 1\n"})
+    (tmp_path / "requirements.txt").write_text(line, encoding="utf-8")
+    env = uv_environment(tmp_path / "cache") | {"PATH": os.environ.get("SYSTEMROOT", "")}
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        env.pop(name, None)
+    done = subprocess.run(
+        [
+            host.runner_program("uv"), "pip", "install", "--no-index",
+            "--find-links", tmp_path / "wheels", "--python-platform", UV_PLATFORM,
+            "--python-version", "3.12", "--target", tmp_path / "out", "--require-hashes",
+            "--requirements", tmp_path / "requirements.txt",
+        ],
+        env=env, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "thing.py").is_file()
+
+
+def test_uv_trusts_the_certificates_that_requests_is_told_to_trust(tmp_path, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "company.pem")
+    assert uv_environment(tmp_path)["SSL_CERT_FILE"] == "company.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", "of-uv.pem")
+    assert uv_environment(tmp_path)["SSL_CERT_FILE"] == "of-uv.pem"
