@@ -5,6 +5,7 @@ output. Elsewhere (CI, a file, a dumb terminal) plain lines, with a sign of life
 then. NO_COLOR is respected (https://no-color.org), by rich.
 """
 
+import io
 import os
 import sys
 import threading
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 
 SIGN_OF_LIFE_SECONDS = 30.0
 BYTES_FROM = 100_000  # a total from here on is a number of bytes
+
+
+def show_what_can_be_shown() -> None:
+    """Print "?" for a character that the output cannot take, instead of ending the run.
+
+    Redirected output is in the code page of Windows, and programs print what that lacks.
+    https://docs.python.org/3/library/sys.html#sys.stdout
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 @dataclass

@@ -22,6 +22,7 @@ from tasks import (
     wheel,
     windows_python,
 )
+from tasks.display import show_what_can_be_shown
 from tasks.project import Project, project
 from tasks.reporter import Reporter
 
@@ -63,6 +64,7 @@ def task_graph() -> Iterator[dict[str, Any]]:
 
 def doit_config() -> dict[str, Any]:
     """DOIT_CONFIG: https://pydoit.org/configuration.html"""
+    show_what_can_be_shown()
     project().build.mkdir(parents=True, exist_ok=True)
     return {
         "default_tasks": DEFAULT_TASKS,
