@@ -7,6 +7,7 @@ with the newest toolset.
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tasks.config import MsvcToolchain
 from tasks.errors import BuildError
 from tasks.msvc_places import (
     ACTIVE,
+    TOOLS,
     AskVswhere,
     Installation,
     Place,
@@ -31,7 +33,6 @@ VSWHERE_SECONDS = 60
 # https://github.com/microsoft/vswhere/wiki; without -products it leaves out Build Tools
 VSWHERE_ARGUMENTS = [
     "-nologo", "-all", "-prerelease", "-products", "*",
-    "-requires", "Microsoft.VisualStudio.Component.VC.Tools.x86.x64",
     "-utf8", "-format", "json",
 ]  # fmt: skip
 
@@ -94,6 +95,18 @@ def active_difference(environment: Mapping[str, str], found: Installation) -> vc
     """
     sdk = find_program("rc.exe", path_folders(environment))
     return vcvars.taken(environment, [found.tools, *([str(sdk.parent)] if sdk else [])])
+
+
+def activated(found: Installation, changes: vcvars.Difference) -> Installation:
+    """The installation with the toolset that its vcvars64.bat has chosen.
+
+    It may be another one than the installation's default: https://github.com/SCons/scons/issues/3664
+    """
+    tools = Path(changes.value("VCToolsInstallDir")) / TOOLS
+    toolset = changes.value("VCToolsVersion")
+    if not toolset or not (tools / "cl.exe").is_file():
+        return found
+    return replace(found, toolset=toolset, tools=str(tools))
 
 
 def fingerprint(

@@ -21,6 +21,8 @@ from tasks.errors import BuildError
 RELEASES = ("18", "2022", "2019", "2017")
 YEARS = {15: 2017, 16: 2019, 17: 2022, 18: 2026}
 EDITIONS = ("BuildTools", "Community", "Professional", "Enterprise", "Preview", "Insiders")
+# Where a toolset has the compiler for 64-bit Windows that runs on 64-bit Windows.
+TOOLS = Path("bin", "Hostx64", "x64")
 
 ACTIVE = "this prompt"
 _ABSENT = "is not there"
@@ -123,6 +125,21 @@ def _too_old(toolset: str, minimum: str) -> str:
     return f"its toolset {toolset or '(unknown)'} is older than {minimum}"
 
 
+def _toolset(folder: Path) -> str:
+    """The toolset of an installation that vcvars64.bat activates, as far as files tell; or "".
+
+    The file that names it is missing where the component "Latest" is
+    (https://github.com/rust-lang/cc-rs/issues/1525); then it is the newest one.
+    """
+    default = folder / "VC" / "Auxiliary" / "Build" / "Microsoft.VCToolsVersion.default.txt"
+    try:
+        return default.read_text(encoding="utf-8-sig").strip()
+    except (OSError, ValueError):
+        tools = folder / "VC" / "Tools" / "MSVC"
+        toolsets = [path.relative_to(tools).parts[0] for path in tools.glob(f"*/{TOOLS}/cl.exe")]
+        return max(toolsets, key=numbers, default="")
+
+
 def _place(found_by: str, folder: Path, minimum: str, version: str = "") -> Place:
     """Look at the folder of an installation.
 
@@ -136,14 +153,12 @@ def _place(found_by: str, folder: Path, minimum: str, version: str = "") -> Plac
     if not _readable(folder.exists):
         return Place(found_by, str(folder), _ABSENT)
     scripts = folder / "VC" / "Auxiliary" / "Build"
-    default = scripts / "Microsoft.VCToolsVersion.default.txt"
-    try:
-        toolset = default.read_text(encoding="utf-8-sig").strip()
-    except (OSError, ValueError):
-        return rejected(f"has no C++ tools ({default.relative_to(folder)} is missing)")
+    toolset = _toolset(folder)
+    if not toolset:
+        return rejected("has no C++ tools (there is no cl.exe in VC/Tools/MSVC)")
     if old := _too_old(toolset, minimum):
         return rejected(old)
-    tools = folder / "VC" / "Tools" / "MSVC" / toolset / "bin" / "Hostx64" / "x64"
+    tools = folder / "VC" / "Tools" / "MSVC" / toolset / TOOLS
     for needed in (scripts / "vcvars64.bat", tools / "cl.exe", tools / "link.exe"):
         if not _readable(needed.is_file):
             return rejected(f"is not complete ({needed.relative_to(folder)} is missing)")
@@ -208,7 +223,7 @@ def _vswhere(environment: Mapping[str, str], minimum: str, ask: AskVswhere) -> I
         yield Place("vswhere", str(program), error.message)
         return
     if not instances:
-        yield Place("vswhere", str(program), "knows no installation with C++ tools")
+        yield Place("vswhere", str(program), "knows no installation")
     for instance in instances:
         yield _of_instance("vswhere", instance, str(program), minimum)
 

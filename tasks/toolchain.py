@@ -128,6 +128,7 @@ def make_msvc(settings: MsvcToolchain, root: Path, folder: Path, job: Job) -> Ma
         changes = vcvars.activate(
             Path(found.vcvars), host.environment(), log=job.log, line=job.line
         )
+        found = msvc.activated(found, changes)
     else:
         changes = msvc.active_difference(os.environ, found)
     data |= {"chosen": asdict(found), "changes": asdict(changes)}
@@ -171,7 +172,7 @@ def _msvc_toolchain(found: Installation, changes: vcvars.Difference, log: Path) 
     others.pop("PATH", None)
     return Toolchain(
         kind="msvc",
-        version=changes.value("VCToolsVersion") or found.toolset,
+        version=found.toolset,
         target="x64",
         programs=programs,
         cmake_toolchain_file="",

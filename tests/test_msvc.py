@@ -11,6 +11,7 @@ from visual_studio import SETTINGS, Machine, answer, install, make_vswhere, tool
 from tasks import msvc
 from tasks.errors import BuildError
 from tasks.msvc_places import ACTIVE, report
+from tasks.vcvars import Difference
 
 
 @pytest.fixture
@@ -120,6 +121,23 @@ def test_vsinstalldir_without_cl_on_path_is_a_place_like_others(machine, tmp_pat
     assert machine.chosen().vcvars
 
 
+def activation(folder: Path) -> Difference:
+    """What a vcvars64.bat says that has chosen the toolset in this folder."""
+    variables = {"VCTOOLSVERSION": folder.name, "VCTOOLSINSTALLDIR": f"{folder}{os.sep}"}
+    return Difference(variables, {}, [])
+
+
+def test_the_compiler_is_that_of_the_toolset_that_its_script_has_chosen(machine):
+    folder = machine.x64 / "Microsoft Visual Studio" / "2022" / "Community"
+    for toolset in ("14.31.31103", "14.32.31326"):
+        install(folder, toolset)
+    found = machine.chosen()
+    assert found.toolset == "14.32.31326"
+    used = msvc.activated(found, activation(tools(folder, "14.31.31103").parents[2]))
+    assert (used.toolset, used.tools) == ("14.31.31103", str(tools(folder, "14.31.31103")))
+    assert msvc.activated(found, activation(folder / "gone")) == found
+
+
 # vswhere: a real program that answers as it does.
 
 
@@ -146,7 +164,7 @@ def test_vswhere_is_found_and_asked(machine, tmp_path, job, where):
 @pytest.mark.parametrize(
     ("said", "status", "reason"),
     [
-        ("[]\n", 0, "knows no installation with C++ tools"),
+        ("[]\n", 0, "knows no installation"),
         ("Error 0x57: unknown\n", 87, "gave no answer (exit status 87; it said: Error 0x57"),
         ("", 0, "gave no answer"),
         ("[{", 0, "gave no answer"),

@@ -118,7 +118,6 @@ def test_every_place_is_reported_in_order_with_its_reason(machine):
 @pytest.mark.parametrize(
     ("without", "reason"),
     [
-        ("Microsoft.VCToolsVersion.default.txt", "has no C++ tools"),
         ("vcvars64.bat", "is not complete"),
         ("cl.exe", "is not complete"),
         ("link.exe", "is not complete"),
@@ -129,6 +128,21 @@ def test_an_installation_that_cannot_build_says_what_is_missing(machine, without
     with pytest.raises(BuildError) as caught:
         machine.chosen()
     assert reason in caught.value.message and without in caught.value.message
+
+
+def test_without_the_file_that_names_it_the_newest_toolset_with_a_compiler_counts(machine):
+    folder = machine.x64 / "Microsoft Visual Studio" / "18" / "BuildTools"
+    for toolset in ("14.9.1", "14.44.35207", "14.50.35717"):
+        install(folder, toolset, without="Microsoft.VCToolsVersion.default.txt")
+    (folder / SCRIPTS / "Microsoft.VCToolsVersion.default.txt").unlink(missing_ok=True)
+    (tools(folder, "14.50.35717") / "cl.exe").unlink()
+    assert machine.chosen().toolset == "14.44.35207"
+
+
+def test_an_installation_for_other_languages_is_told_apart(machine):
+    (machine.x64 / "Microsoft Visual Studio/2022/Community" / SCRIPTS).mkdir(parents=True)
+    with pytest.raises(BuildError, match=r"Community has no C\+\+ tools"):
+        machine.chosen()
 
 
 def test_visual_studios_own_records_lead_to_custom_folders(machine, tmp_path):
