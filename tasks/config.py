@@ -17,6 +17,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PositiveFloat,
     StringConstraints,
     ValidationError,
     field_validator,
@@ -279,13 +280,18 @@ Environment = Annotated[PortableEnvironment | CondaEnvironment, Field(discrimina
 
 
 class Profile(Model):
-    """Which implementation each stage uses."""
+    """Which implementation each stage uses.
+
+    Args:
+        disk_gb: the free space, in GB, that a build and its cache want.
+    """
 
     toolchain: Toolchain
     environment: Environment
     libraries: dict[str, RecipeKind]
     packages: tuple[str, ...]
     dlls: str | None = None
+    disk_gb: PositiveFloat
 
 
 class DefaultProfile(Model):

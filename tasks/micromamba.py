@@ -82,7 +82,7 @@ def reason(lines: Sequence[str], offline: bool) -> str:
 
     # A package list that cannot be loaded makes Micromamba 2 speak of a conflict in the end.
     if said(r"no space left|not enough space|disk full"):
-        return "the disk is full; make room (8 GB for PyTorch on the CPU, 15 GB with CUDA)"
+        return 'the disk is full; make room: "doit prereqs" says how much a build takes'
     if said(r"(path|name|extension)( is)? too long|long[- ]path support (appears|is)|error 206"):
         return (
             "a path is too long for Windows; put the clone nearer to the drive's root, or allow "

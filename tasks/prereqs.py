@@ -18,8 +18,6 @@ from tasks.manifest import Made
 from tasks.project import Project
 from tasks.stage import Job, stage
 
-NEEDED_GB = 8.0
-
 
 @dataclass(frozen=True)
 class Line:
@@ -50,13 +48,13 @@ def _nvidia() -> Line:
     return Line("NVIDIA driver", "ok", "; ".join(done.stdout.split("\n")).strip("; "))
 
 
-def _free(what: str, folder: Path) -> Line:
+def _free(what: str, folder: Path, needed: float) -> Line:
     folder = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(folder).free / 1e9
-    if free >= NEEDED_GB:
+    if free >= needed:
         return Line(what, "ok", f"{free:.0f} GB free in {folder}")
     return Line(
-        what, "missing", f"{free:.1f} GB free in {folder}; a full build takes {NEEDED_GB:.0f} GB"
+        what, "missing", f"{free:.1f} GB free in {folder}; a full build takes up to {needed:.0f} GB"
     )
 
 
@@ -128,7 +126,12 @@ def look(project: Project, job: Job) -> list[Line]:
         )
     if sys.platform == "win32":
         lines += [_long_paths(project), _virus_scanner([project.root, project.cache])]
-    lines += [_free("disk, build", project.build), _free("disk, cache", project.cache), _nvidia()]
+    needed = project.profile.disk_gb
+    lines += [
+        _free("disk, build", project.build, needed),
+        _free("disk, cache", project.cache, needed),
+        _nvidia(),
+    ]
     return lines
 
 
@@ -160,7 +163,11 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
         "prereqs",
         "look at this machine: what is there, what is missing, for what",
         partial(report, project),
-        settings={"found": {name: host.program(name) for name in programs}, "compiler": compiler},
+        settings={
+            "found": {name: host.program(name) for name in programs},
+            "compiler": compiler,
+            "disk_gb": project.profile.disk_gb,
+        },
         targets=[project.build / "prereqs.json"],
         owns=[project.build / "prereqs.json"],
     )

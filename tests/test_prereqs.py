@@ -21,15 +21,21 @@ def test_every_line_says_something(lines):
     assert {line.state for line in lines.values()} <= {"ok", "missing", "info"}
 
 
-def test_a_full_disk_is_missing_space(clone, monkeypatch, job):
-    monkeypatch.setattr(prereqs, "NEEDED_GB", 1e9)
+def enormous(config: dict) -> None:
+    """No machine has room for such a build."""
+    for profile in config["profiles"].values():
+        profile["disk_gb"] = 1e9
+
+
+def test_a_full_disk_is_missing_space(clone, edit_config, job):
+    edit_config(enormous)
     disk = {line.what: line for line in prereqs.look(project.load(clone), job)}["disk, build"]
     assert disk.state == "missing"
     assert "a full build takes" in disk.detail
 
 
-def test_what_is_missing_is_a_warning_and_no_failure(clone, monkeypatch, recorder):
-    monkeypatch.setattr(prereqs, "NEEDED_GB", 1e9)
+def test_what_is_missing_is_a_warning_and_no_failure(clone, edit_config, recorder):
+    edit_config(enormous)
     loaded = project.load(clone)
     made = prereqs.report(loaded, recorder.job)
     assert made.summary.startswith("missing: ")
