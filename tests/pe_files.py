@@ -3,17 +3,16 @@
 zig's compiler and linker do it without any runtime library: a few hundredths of a second each.
 """
 
-import ctypes
 import re
 import struct
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import pytest
+from support import under_wine
 
 TARGETS = {"x64": ("x86_64", "i386:x86-64"), "x86": ("x86", "i386"), "arm64": ("aarch64", "arm64")}
 
@@ -134,7 +133,7 @@ def make_python(
 
 def zig(folder: Path, *arguments: str) -> None:
     """Run zig in `folder`."""
-    if sys.platform == "win32" and hasattr(ctypes.windll.ntdll, "wine_get_version"):
+    if under_wine():
         pytest.skip("zig for Windows starts under Wine 8, but cannot compile there")
     ziglang = pytest.importorskip("ziglang")
     command = [str(Path(ziglang.__file__).with_name("zig")), *arguments]

@@ -1,10 +1,17 @@
 """What tests import from each other (conftest.py is not for importing)."""
 
+import ctypes
+import sys
 from pathlib import Path
 
 from tasks.stage import Job
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def under_wine() -> bool:
+    """Whether this Python runs on Wine's Windows."""
+    return sys.platform == "win32" and hasattr(ctypes.windll.ntdll, "wine_get_version")
 
 
 class Recorder:

@@ -7,6 +7,8 @@ from textwrap import dedent
 import pytest
 from console_blocks import Block, Command, blocks, commands, difference, quoted, run
 
+for_a_shell = pytest.mark.skipif(os.name == "nt", reason="commands are run by bash")
+
 
 def _markdown(text: str) -> str:
     return dedent(text).replace("~", "`")
@@ -58,24 +60,29 @@ def test_output_without_a_command_is_an_error():
         commands(Block(("console",), ("output",), 1, ""))
 
 
+@for_a_shell
 def test_commands_share_a_session_and_both_streams_are_seen(tmp_path):
     printed = _run(tmp_path, "mkdir a; cd a; x=1", "pwd; echo $x >&2", "printf no-newline", "false")
     assert printed == ["", f"{tmp_path}/a\n1\n", "no-newline", ""]
 
 
+@for_a_shell
 def test_a_command_sees_the_exit_status_of_the_one_before(tmp_path):
     assert _run(tmp_path, "(exit 3)", "echo $?") == ["", "3\n"]
 
 
+@for_a_shell
 def test_commands_after_the_end_of_the_shell_are_not_reached(tmp_path):
     assert _run(tmp_path, "echo 1", "exit", "echo 2") == ["1\n", None, None]
     assert "not reached" in difference([], None)
 
 
+@for_a_shell
 def test_commands_have_no_input_to_wait_for(tmp_path):
     assert _run(tmp_path, "cat") == [""]
 
 
+@for_a_shell
 def test_commands_that_take_too_long_are_ended(tmp_path):
     with pytest.raises(subprocess.TimeoutExpired):
         run([Command("sleep 60", 1)], tmp_path, dict(os.environ), timeout=0.5)

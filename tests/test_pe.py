@@ -67,7 +67,7 @@ def test_a_file_that_is_no_pe_file_is_refused(tmp_path: Path, content: bytes) ->
 
 
 def test_a_file_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match=r"absent\.dll cannot be read: No such file"):
+    with pytest.raises(BuildError, match=r"absent\.dll cannot be read: "):
         pe.read_pe(tmp_path / "absent.dll")
 
 

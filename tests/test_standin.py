@@ -1,5 +1,6 @@
 """The stand-in for Microsoft's compiler fails where that fails, in its words."""
 
+import os
 import socket
 import struct
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from standin.request import Request
 
 from tasks import pe, triage
 from tasks.windows_python import path_for_windows
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="it runs beside Wine, and calls its zig")
 
 
 class Prompt:

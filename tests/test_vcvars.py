@@ -6,19 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
+from support import under_wine
 
 from tasks import vcvars
 from tasks.errors import BuildError
 
 on_windows = pytest.mark.skipif(os.name != "nt", reason="needs cmd.exe")
-
-
-def under_wine() -> bool:
-    if sys.platform != "win32":
-        return False
-    import ctypes
-
-    return hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
 
 
 # Differences between environments, as data.

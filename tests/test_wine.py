@@ -23,7 +23,7 @@ def test_the_users_own_wine_and_python_settings_do_not_count(monkeypatch):
     monkeypatch.setenv("WINEPATH", "C:\\dlls")
     monkeypatch.setenv("PYTHONPATH", "/home/me")
     environment = wine.environment(SETTINGS, Path("/prefix"))
-    assert environment["WINEPREFIX"] == "/prefix"
+    assert environment["WINEPREFIX"] == str(Path("/prefix"))
     assert "WINEPATH" not in environment and "PYTHONPATH" not in environment
 
 

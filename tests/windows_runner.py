@@ -18,7 +18,6 @@ from support import ROOT
 from tasks import config, host, long_paths, portable, wine
 from tasks.config import Wine
 from tasks.stage import Job
-from tasks.windows_python import path_for_windows
 
 VERSION = "3.11"
 
@@ -42,11 +41,8 @@ class WindowsRunner:
 
     def environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a run; `variables` are added."""
-        own = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1", "CI": "1", "NO_COLOR": "1"}
-        # The program's folder of a Windows Python is on no PATH that Wine takes over.
-        scripts = path_for_windows(self.python.parent / "Scripts")
-        path = {"WINEPATH": f"{path_for_windows(self.python.parent)};{scripts}"}
-        return wine.environment(self.settings, self.prefix) | own | path | dict(variables or {})
+        own = {"PYTHONDONTWRITEBYTECODE": "1", "CI": "1", "NO_COLOR": "1"}
+        return wine.environment(self.settings, self.prefix) | own | dict(variables or {})
 
     def start(
         self,

@@ -220,6 +220,7 @@ static int run(int argc, char **argv) {
     for (size_t i = 0; i < (die || hang ? count / 2 : count); i++) {
         copy(joined(from, found[i]), joined(prefix, found[i]));
     }
+    puts("  Package  Version\n\u2500\u2500\u2500\u2500\u2500\u2500\u2500\u2500\u2500\u2500");
     printf("Linking %u files\n", (unsigned)count);
     fflush(stdout);
     if (hang) pause_for_ever();
