@@ -217,6 +217,20 @@ def test_names_are_read_in_other_languages_too() -> None:
         assert finding.cause.endswith(name) or f" {name}:" in finding.cause
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("LINK : fatal error LNK1181: 无法打开输入文件“turbojpeg.lib”", "turbojpeg.lib"),
+        ("LINK : fatal error LNK1104: 无法打开文件“_libffcv.pyd”", "_libffcv.pyd"),
+        ("x.cpp(3): fatal error C1083: 无法打开包括文件: “turbojpeg.h”: No such", "turbojpeg.h"),
+        ("pthread.h(320): error C2011: “timespec”:“struct”类型重定义", "timespec"),
+    ],
+)
+def test_names_are_read_where_the_code_page_is_unknown(text: str, name: str) -> None:
+    [finding] = triage(text.encode("gbk").decode("utf-8", errors="replace"))
+    assert name in finding.cause
+
+
 @pytest.mark.parametrize("name", ["success-wheel", "success-cmake"])
 def test_a_successful_build_has_no_findings(name: str) -> None:
     assert triage(log(name)) == []
