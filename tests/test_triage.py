@@ -326,6 +326,17 @@ def test_file_names_are_known_in_any_case() -> None:
     assert finding.facts[0].startswith("MSVCRT.lib: the Windows SDK and the C runtime")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'vswhere.exe' is not recognized as an internal or external command,",
+        "FileNotFoundError: [WinError 2] The system cannot find the file specified: 'notes.txt'",
+    ],
+)
+def test_not_everything_that_is_missing_is_a_program_of_the_build(text: str) -> None:
+    assert triage(text) == []
+
+
 def test_only_uvs_own_words_mean_that_the_network_is_off() -> None:
     assert triage("warning: foo was not found in the cache, downloading") == []
 
