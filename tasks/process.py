@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from tasks.decode import decoded
 from tasks.errors import BuildError
 
 TAIL_LINES = 12
@@ -95,7 +96,7 @@ class _Output:
         assert self.process.stdout is not None
         with self.process.stdout as output:
             for raw in output:
-                text = raw.decode("utf-8", errors="replace").rstrip()
+                text = decoded(raw).rstrip()
                 with self.lock:
                     if self.ended:
                         return

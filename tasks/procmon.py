@@ -14,8 +14,9 @@ another order of columns, more processes and more operations do no harm. Rows mu
 of time, as they are unless the list was sorted otherwise.
 
 What is known of the format comes from Sysinternals' documentation and from published exports:
-https://learn.microsoft.com/sysinternals/downloads/procmon. UTF-8 with a byte order mark, one
-quoted line for each event, the columns named in the first line. Process Monitor speaks English
+https://learn.microsoft.com/sysinternals/downloads/procmon. UTF-8 with a byte order mark (UTF-16
+after Windows PowerShell rewrote it), one quoted line for each event, the columns named in the first
+line. Process Monitor speaks English
 on every Windows; only the times are written as the user's country does, and they are not read.
 
 Windows maps a module before it looks for its imports, so Load Image comes first for the module and
@@ -30,9 +31,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from tasks import packages
+from tasks.decode import marked
 from tasks.errors import BuildError
 from tasks.loadtrace import key
 
@@ -43,7 +45,7 @@ _LOAD = "Load Image"
 _NO_ANSWER = ("FAST IO DISALLOWED",)
 _FOUND = "SUCCESS"
 
-_INTERESTING = re.compile(rb'\.(?:dll|pyd)"?,', re.IGNORECASE)
+_INTERESTING = re.compile(r'\.(?:dll|pyd)"?(?:,|\r?$)', re.IGNORECASE)
 _PYTHON = re.compile(r"python[\w.]*\.exe", re.IGNORECASE)
 _HOW = "In Process Monitor: File > Save..., Format: Comma-Separated Values (CSV)."
 
@@ -92,12 +94,12 @@ def read(file: Path) -> Iterator[Event]:
     names: set[str] = set()
     loads = False
     try:
-        with file.open("rb") as stream:
+        with _opened(file) as stream:
             columns = _columns(file, stream.readline(65_536))
             order = [columns.index(name) for name in _COLUMNS]
             # Each line by itself: the details of other rows have been seen with stray quotes.
             for line in filter(_INTERESTING.search, stream):
-                (row,) = csv.reader([line.decode("utf-8", "replace")])
+                row = _row(line)
                 if len(row) <= max(order):
                     continue
                 process, *values = (row[index] for index in order)
@@ -124,13 +126,27 @@ def read(file: Path) -> Iterator[Event]:
         )
 
 
-def _columns(file: Path, first: bytes) -> list[str]:
-    text = first.decode("utf-8-sig", "replace").strip()
-    if first.startswith(b"PML_"):
+def _opened(file: Path) -> TextIO:
+    with file.open("rb") as stream:
+        encoding = marked(stream.read(4)) or "utf-8"
+    return file.open(encoding=encoding, errors="replace", newline="\n")
+
+
+def _row(line: str) -> list[str]:
+    """The values of a line; none if it is no CSV."""
+    try:
+        return next(csv.reader([line.rstrip("\r\n")]), [])
+    except csv.Error:
+        return []
+
+
+def _columns(file: Path, first: str) -> list[str]:
+    first = first.strip()
+    if first.startswith("PML_"):
         raise BuildError(f"{file} is Process Monitor's own format (PML); a CSV is needed. {_HOW}")
-    if text.startswith("<"):
+    if first.startswith("<"):
         raise BuildError(f"{file} is XML; a CSV is needed. {_HOW}")
-    columns = next(csv.reader([text]), [])
+    columns = _row(first)
     lacking = [name for name in _COLUMNS if name not in columns]
     if lacking:
         raise BuildError(

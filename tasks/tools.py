@@ -25,6 +25,7 @@ from doit.exceptions import TaskFailed
 
 from tasks import explain as explaining
 from tasks import loadtrace, procmon, windows_python
+from tasks.decode import decoded
 from tasks.display import screen
 from tasks.errors import BuildError
 from tasks.flavour import Environment, detect_environment
@@ -170,7 +171,7 @@ def triage(project: Project, log: str, as_json: bool) -> bool:
         data = sys.stdin.buffer.read() if log == "-" else Path(log).read_bytes()
     except OSError as error:
         raise BuildError(f"{log} cannot be read: {error.strerror}") from error
-    findings = triaging.triage(data.decode("utf-8", errors="replace"), search_prefixes(project))
+    findings = triaging.triage(decoded(data), search_prefixes(project))
     lines = triaging.render(findings) or ["no known cause of failure was found"]
     _show(triaging.as_data(findings), lambda: Text("\n".join(lines)), as_json)
     return not findings

@@ -45,6 +45,7 @@ class Pattern(BaseModel):
         found: the remedy where the lookup found something, as {found}.
         known: who usually has a symbol, header, library or DLL: {regular expression: text}.
         follows: the message is a consequence of others.
+        explains: ids of patterns whose messages are consequences of this one, where both are found.
         example: a message that the pattern finds.
     """
 
@@ -58,6 +59,7 @@ class Pattern(BaseModel):
     found: str | None = None
     known: dict[str, str] = {}
     follows: bool = False
+    explains: tuple[str, ...] = ()
     example: str
 
     @model_validator(mode="before")
@@ -163,7 +165,8 @@ def triage(
     taken: set[int] = set()
     causes: list[Finding] = []
     consequences: list[Finding] = []
-    for pattern in _default() if patterns is None else patterns:
+    chosen = _default() if patterns is None else patterns
+    for pattern in chosen:
         groups: dict[tuple[tuple[str, str], ...], list[tuple[int, dict[str, str]]]] = {}
         for match in pattern.pattern.finditer(text):
             first = bisect_right(starts, match.start() + _leading_space(match[0]))
@@ -178,6 +181,10 @@ def triage(
             (consequences if pattern.follows else causes).append(finding)
     if not causes:
         return consequences[:1]
+    found_ids = {cause.id for cause in causes}
+    explained = {name for p in chosen if p.id in found_ids for name in p.explains}
+    consequences += [cause for cause in causes if cause.id in explained]
+    causes = [cause for cause in causes if cause.id not in explained]
     return [_with_consequences(cause, causes, consequences) for cause in causes]
 
 
@@ -258,7 +265,7 @@ def _finding(
         category=pattern.category,
         line_number=number,
         line=_shortened(text[starts[number - 1] : end].strip()),
-        cause=" ".join(pattern.cause.format_map(values).split()),
+        cause=" ".join(pattern.cause.format_map(values).split()).rstrip(":"),
         remedy=" ".join(remedy.format_map(values).split()),
         facts=tuple(facts),
     )
@@ -290,11 +297,12 @@ def _shortened(line: str, width: int = 200) -> str:
 
 
 def _usual(group: str, names: Sequence[str], known: Mapping[str, str]) -> list[str]:
-    """Who usually has the names."""
+    """Who usually has the names. Windows takes file names in any case, linkers do not symbols."""
+    flags = re.NOFLAG if group == "symbol" else re.IGNORECASE
     facts: dict[str, list[str]] = {}
     for name in names:
         for expression, owner in known.items():
-            if re.fullmatch(expression, name):
+            if re.fullmatch(expression, name, flags):
                 facts.setdefault(owner, []).append(name)
                 break
         else:

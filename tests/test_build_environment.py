@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from setuptools import Distribution
+from setuptools._distutils.compilers.C import msvc
 
 from tasks import host
 from tasks.build_environment import (
@@ -160,6 +161,22 @@ def test_the_whole_table_for_msvc(staged, tmp_path):
         },
         path=[r"C:\VC (x86)\bin", r"C:\SDK\bin", str(prefix / "bin")],
     )
+
+
+def test_setuptools_search_exchanges_path_and_adds_folders_and_nothing_else(monkeypatch, tmp_path):
+    found = {"path": "FOUND", "include": "FOUND/include", "lib": "FOUND/lib"}
+    started = []
+    monkeypatch.setattr(msvc, "_get_vc_env", lambda spec: found)
+    monkeypatch.setattr(subprocess, "check_call", lambda *cmd, env: started.append((*cmd, env)))
+    monkeypatch.setenv("INCLUDE", "MINE")
+    monkeypatch.setenv("CL", "/DMINE")
+    monkeypatch.chdir(tmp_path)
+    compiler = msvc.Compiler()
+    compiler.initialize("win-amd64")
+    compiler.compile(["a.c"], include_dirs=["PACKAGE"])
+    [(command, variables)] = started
+    assert [word for word in command if word.startswith("-I")] == ["-IPACKAGE", "-IFOUND/include"]
+    assert variables == {**os.environ, "PATH": "FOUND"}
 
 
 def test_msvc_gets_no_variable_that_is_empty(tmp_path):

@@ -1,5 +1,6 @@
 """Programs: their output is kept, their failure is explained, and they do end."""
 
+import locale
 import os
 import sys
 import threading
@@ -53,6 +54,13 @@ def test_arguments_with_spaces_and_quotes_arrive_as_they_are(tmp_path):
     )
     process.run([*python(code), *words], log=tmp_path / "a.log", line=lines.append)
     assert lines == words
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows is asked for its own code page")
+def test_a_program_that_writes_in_the_code_page_of_the_machine_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(locale, "getencoding", lambda: "gbk")
+    code = "import sys; sys.stdout.buffer.write('\u6587\u4ef6\\n'.encode('gbk'))"
+    assert process.run(python(code), log=tmp_path / "a.log").tail == ("\u6587\u4ef6",)
 
 
 def test_output_that_is_no_utf8_is_kept(tmp_path):

@@ -1,3 +1,4 @@
+import csv
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,32 @@ def test_other_columns_another_order_and_other_rows_do_no_harm(tmp_path: Path) -
     ]
 
 
+def test_the_path_may_be_the_last_column(tmp_path: Path) -> None:
+    file = export(
+        tmp_path,
+        r'"4","Load Image","python.exe","SUCCESS","C:\P\python311.dll"',
+        r"4,CreateFile,python.exe,NAME NOT FOUND,C:\P\a.dll",
+        header='"PID","Operation","Process Name","Result","Path"',
+    )
+    assert list(read(file)) == [
+        Event("4", "Load Image", r"C:\P\python311.dll", "SUCCESS"),
+        Event("4", "CreateFile", r"C:\P\a.dll", "NAME NOT FOUND"),
+    ]
+
+
+def test_an_export_that_was_rewritten_in_utf16_is_read(tmp_path: Path) -> None:
+    file = recorded("nothing", tmp_path)
+    events = list(read(file))
+    file.write_bytes(file.read_bytes().decode("utf-8-sig").encode("utf-16"))
+    assert events and list(read(file)) == events
+
+
+def test_a_line_that_is_no_csv_is_passed_over(tmp_path: Path) -> None:
+    huge = "x" * csv.field_size_limit()
+    file = export(tmp_path, LOADED, row("CreateFile", rf"C:\P\{huge}a.dll"))
+    assert len(list(read(file))) == 1
+
+
 def test_a_filter_driver_that_has_no_quick_answer_is_passed_over(tmp_path: Path) -> None:
     path = r"C:\Python311\a.dll"
     file = export(
@@ -109,6 +136,8 @@ def test_processes_are_told_apart(tmp_path: Path) -> None:
         (b"PML_\x09\0\0\0", "own format .PML.; a CSV is needed. .*File > Save"),
         (b'\xef\xbb\xbf<?xml version="1.0"?><procmon>', "XML; a CSV is needed. .*File > Save"),
         (b"", "its first line lacks Process Name, PID, Operation, Path, Result"),
+        ("Path,Result\r\n".encode("utf-16"), "its first line lacks Process Name, PID, Operation"),
+        (b"Path\0\r\rResult\r\n", "its first line lacks Process Name"),
         (b"Path;Result\r\n", "its first line lacks Process Name"),
     ],
 )

@@ -158,6 +158,13 @@ def test_a_log_can_come_from_standard_input():
     assert json.loads(done.stdout)[0]["category"] == "setup.py and pip"
 
 
+def test_a_log_that_windows_powershell_wrote_is_read(tmp_path):
+    log = tmp_path / "build.log"
+    log.write_text(LOG.read_text(encoding="utf-8"), encoding="utf-16")
+    done = doit("triage", "--log", log)
+    assert done.returncode == 1 and "nasm" in done.stdout
+
+
 def test_a_log_that_is_not_there_is_one_line():
     done = doit("triage", "--log", "no.log")
     assert done.returncode == 1

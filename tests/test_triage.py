@@ -9,6 +9,9 @@ zig-missing-*        wheel:ffcv's environment without one -I
 zig-wrong-*, *-file-missing*   a wrong name in a .pc file, or in LDCXXSHARED
 lld-undefined-*      a library dropped from LDCXXSHARED and its .pc file
 lld-machine-32       turbojpeg.lib made by zig for x86; lld-machine-32-object: an object for x86
+lld-no-init          a .def file that exports an init function which the source does not have
+lld-library-missing  -l with a name that is nowhere, for ELF: zig's own linker has another message
+lld-msvc-library-missing   a C++ function that no library has, in a link for -msvc by lld-link
 lld-msvc-abi         an object by zig -target x86_64-windows-msvc, linked for -gnu
 lld-no-shared        LDCXXSHARED without -shared
 lld-not-an-object, zig-elf-library   a web page, an ELF object given to the linker
@@ -19,6 +22,8 @@ no-pkg-config-file, pip-*, uv-*   FFCV built by build, pip and uv without .pc fi
 cmake-*              OpenCV or libjpeg-turbo configured without one of this project's settings
                      (cmake-policy-opencv: for WindowsStore, which asks for CMake 3.1), from the
                      message on; cmake-download-fetchcontent: a project that fetches zlib by itself
+cmake-compiler-variable, cmake-no-make, cmake-no-generator   a project in C configured with a CC
+                     that is not there; without make; with Visual Studio's generator on Linux
 zig-unsupported-option    libjpeg-turbo's shared library
 uv-hash, pip-hash    a wheel whose hash is not that of the requirements file
 wine-setup-py-*, wine-pip-*, wine-msvc-*   FFCV's setup.py, as it is and patched, in the Windows
@@ -42,12 +47,15 @@ LOGS = Path(__file__).parent / "data" / "logs"
 # log: id, category, a word of the remedy
 EXPECTED = {
     "clang-timespec": ("timespec", "compiler", "HAVE_STRUCT_TIMESPEC"),
+    "cmake-compiler-variable": ("cmake-program", "setup.py and pip", "CMAKE_C_COMPILER="),
     "cmake-download-fetchcontent": ("download", "setup.py and pip", "HTTPS_PROXY"),
     "cmake-download-opencv": ("download", "setup.py and pip", "WITH_FFMPEG=OFF"),
     "cmake-find-package": ("cmake-package", "setup.py and pip", "OpenCV_DIR"),
     "cmake-folder-missing": ("cmake-folder", "setup.py and pip", "WITH_...=OFF"),
     "cmake-nasm-missing": ("cmake-program", "setup.py and pip", "nasm"),
     "cmake-no-compiler": ("cmake-program", "setup.py and pip", "PATH"),
+    "cmake-no-generator": ("cmake-generator", "setup.py and pip", "CMAKE_GENERATOR"),
+    "cmake-no-make": ("cmake-program", "setup.py and pip", "CMAKE_MAKE_PROGRAM"),
     "cmake-no-simd": ("no-simd", "setup.py and pip", "nasm"),
     "cmake-no-ninja": ("cmake-program", "setup.py and pip", "CMAKE_MAKE_PROGRAM"),
     "cmake-policy-opencv": ("cmake-policy", "setup.py and pip", "CMAKE_POLICY_VERSION_MINIMUM=3.5"),
@@ -55,9 +63,12 @@ EXPECTED = {
     "compiler-missing": ("compiler-missing", "setup.py and pip", "doit toolchain"),
     "host-gcc": ("missing-header", "compiler", "-I"),
     "lld-import-library-file-missing": ("missing-library", "linker", "LDSHARED"),
+    "lld-library-missing": ("missing-library", "linker", "LDSHARED"),
     "lld-machine-32": ("undefined-symbol", "linker", "import library"),
     "lld-machine-32-object": ("machine", "linker", "vcvars64.bat"),
     "lld-msvc-abi": ("cpp-abi", "linker", "from source"),
+    "lld-msvc-library-missing": ("cpp-abi", "linker", "name the import library in LINK"),
+    "lld-no-init": ("init-function", "linker", "PyMODINIT_FUNC"),
     "lld-no-shared": ("not-a-dll", "linker", "-shared"),
     "lld-not-an-object": ("not-a-library", "linker", "download it again"),
     "lld-undefined-opencv": ("undefined-symbol", "linker", "import library"),
@@ -116,6 +127,9 @@ DOCUMENTED = [
      "undefined-symbol"),
     ("a.lib(a.obj) : fatal error LNK1112: module machine type 'x86' conflicts with target machine "
      "type 'x64'", "machine"),
+    ("a.obj : error LNK2038: mismatch detected for '_ITERATOR_DEBUG_LEVEL': value '2' doesn't "
+     "match value '0' in b.obj", "runtime-mismatch"),
+    ("LINK : fatal error LNK1158: cannot run 'cvtres.exe'", "resource-converter"),
     ("a.pyd : fatal error LNK1120: 5 unresolved externals", "unresolved-count"),
     ("fatal error C1047: The object or library file 'a.lib' was created with an older compiler "
      "than other objects; rebuild old objects and libraries", "whole-program"),
@@ -128,8 +142,8 @@ DOCUMENTED = [
 
 
 # The same programs, worded as in logs that people published in issues of pytorch, numpy, vcpkg,
-# conan, systeminformer and others: older and newer versions, Visual Studio's list of errors, and
-# other languages.
+# conan, systeminformer, setuptools, pybullet, pyradiomics, instant-ngp and others: older and newer
+# versions, Visual Studio's list of errors, and other languages.
 PUBLISHED = [
     ('error: Microsoft Visual C++ 14.0 is required. Get it with "Build Tools for Visual Studio": '
      "https://visualstudio.microsoft.com/downloads/", "msvc-missing"),
@@ -138,6 +152,30 @@ PUBLISHED = [
     ("d:/x.cpp(3): fatal error C1083: 无法打开包括文件: “turbojpeg.h”: No such file or directory",
      "missing-header"),
     ("C:\\VC\\include\\pthread.h(320): error C2011: “timespec”:“struct”类型重定义", "timespec"),
+    ("c1: fatal error C1083: Cannot open source file: 'examples/pybullet/pybullet.c': No such file "
+     "or directory", "missing-source"),
+    ("c1: fatal error C1083: 无法打开源文件: “radiomics/src/_cmatrices.c”: No such file or "
+     "directory", "missing-source"),
+    ("LINK : error LNK2001: unresolved external symbol PyInit_bar", "init-function"),
+    ("ld.exe: Cannot export PyInit_jep: symbol not defined", "init-function"),
+    ("Packet.lib : warning LNK4272: library machine type 'x86' conflicts with target machine type "
+     "'x64'", "machine"),
+    ("C:\\openssl\\lib\\libssl.lib : warning LNK4272: el tipo de máquina de biblioteca 'x86' está "
+     "en conflicto con el tipo de máquina de destino 'x64'", "machine"),
+    ("libClp.lib(ClpLsqr.obj) : error LNK2038: mismatch detected for 'RuntimeLibrary': value "
+     "'MT_StaticRelease' doesn't match value 'MD_DynamicRelease' in a.obj", "runtime-mismatch"),
+    ('sail-c++.lib(image.obj) : error LNK2038: обнаружено несоответствие для "RuntimeLibrary": '
+     'значение "MT_StaticRelease" не соответствует значению "MD_DynamicRelease" в main.obj',
+     "runtime-mismatch"),
+    ("CMake Error at CMakeLists.txt:2 (PROJECT):\n  Generator\n\n    Visual Studio 17 2022\n\n"
+     "  could not find any instance of Visual Studio.\n", "cmake-generator"),
+    ("  Generator\n\n    Visual Studio 16 2019\n\n  could not find specified instance of Visual "
+     "Studio:\n\n    E:/visual 3\n", "cmake-generator"),
+    ("    hp, ht, pid, tid = _winapi.CreateProcess(executable, args,\n"
+     "FileNotFoundError: [WinError 2] The system cannot find the file specified\n",
+     "compiler-missing"),
+    ("'cl.exe' is not recognized as an internal or external command,\noperable program or batch "
+     "file.", "compiler-missing"),
     ("LINK : fatal error LNK1181: 无法打开输入文件“hello_shared.dll.lib”", "missing-library"),
     ("LINK : fatal error LNK1104: 无法打开文件“D:\\Code\\Lib\\NDGLibd.lib”", "missing-library"),
     ("LINK : fatal error LNK1104: cannot open file 'PYME\\LUT\\lut.cp37-win_amd64.pyd'",
@@ -211,15 +249,96 @@ def test_names_are_read_in_other_languages_too() -> None:
         "x.cpp(3): fatal error C1083: 无法打开包括文件: “turbojpeg.h”: No such file": "turbojpeg.h",
         "LINK : fatal error LNK1104: impossible d'ouvrir le fichier 'jpeg.lib'": "jpeg.lib",
         "a.obj : error LNK2001: 无法解析的外部符号 tjFree": "tjFree",
+        'Loader.obj : error LNK2019: Verweis auf nicht aufgelöstes externes Symbol "tjFree" in '
+        'Funktion ""bool __cdecl f(void)" (?f@@YA_NXZ)".': "tjFree",
+        'a.obj : error LNK2019 : Verweis auf nicht aufgelöstes externes Symbol ""public: void '
+        '__cdecl A::b(void)" (?b@A@@QEAAXXZ)" in Funktion "main".': "?b@A@@QEAAXXZ",
+        "a.obj : error LNK2019: símbolo externo tjFree sin resolver al que se hace referencia en "
+        "la función main": "tjFree",
+        "zlib-ng.lib(a.obj) : error LNK2001: simbolo esterno tjFree non risolto": "tjFree",
+        "a.obj : error LNK2019: symbole externe non résolu tjFree référencé dans f": "tjFree",
+        "a.obj : error LNK2019: ссылка на неразрешенный внешний символ tjFree в функции "
+        '"void __cdecl f(void)" (?f@@YAXXZ)': "tjFree",
     }
     for message, name in messages.items():
         [finding] = triage(message)
         assert finding.cause.endswith(name) or f" {name}:" in finding.cause
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("LINK : fatal error LNK1181: 无法打开输入文件“turbojpeg.lib”", "turbojpeg.lib"),
+        ("LINK : fatal error LNK1104: 无法打开文件“_libffcv.pyd”", "_libffcv.pyd"),
+        ("x.cpp(3): fatal error C1083: 无法打开包括文件: “turbojpeg.h”: No such", "turbojpeg.h"),
+        ("pthread.h(320): error C2011: “timespec”:“struct”类型重定义", "timespec"),
+    ],
+)
+def test_names_are_read_where_the_code_page_is_unknown(text: str, name: str) -> None:
+    [finding] = triage(text.encode("gbk").decode("utf-8", errors="replace"))
+    assert name in finding.cause
+
+
 @pytest.mark.parametrize("name", ["success-wheel", "success-cmake"])
 def test_a_successful_build_has_no_findings(name: str) -> None:
     assert triage(log(name)) == []
+
+
+def test_the_symbol_that_is_missing_is_named_and_not_the_function_that_wants_it() -> None:
+    [finding] = triage(
+        "a.obj : error LNK2019: unresolved external symbol tjFree referenced in function "
+        '"int __cdecl decode(void)" (?decode@@YAHXZ)'
+    )
+    assert finding.cause.endswith(": tjFree")
+
+
+def test_a_sentence_in_an_unknown_language_is_no_symbol() -> None:
+    [finding] = triage("a.obj : error LNK2019: tjFree 확인할 수 없는 외부 기호")
+    assert finding.id == "undefined-symbol"
+    assert finding.cause.endswith("another ABI or machine")
+
+
+def test_symbols_that_a_library_for_another_machine_does_not_give_are_its_consequences() -> None:
+    library = (
+        "C:\\x86\\pthreadVC2.lib : warning LNK4272: library machine type 'x86' conflicts with "
+    )
+    [finding] = triage(
+        f"{library}target machine type 'x64'\n"
+        "a.obj : error LNK2001: unresolved external symbol __imp_pthread_create\n"
+        "a.pyd : fatal error LNK1120: 1 unresolved externals\n"
+    )
+    assert finding.id == "machine"
+    assert finding.consequences == (2, 3)
+
+
+def test_what_a_message_explains_is_known() -> None:
+    patterns = load()
+    assert {name for p in patterns for name in p.explains} <= {p.id for p in patterns}
+
+
+def test_a_forced_include_that_is_missing_is_a_header() -> None:
+    [finding] = triage("c1xx: fatal error C1083: Cannot open include file: 'a.h': No such file")
+    assert finding.id == "missing-header"
+
+
+def test_file_names_are_known_in_any_case() -> None:
+    [finding] = triage("LINK : fatal error LNK1104: cannot open file 'MSVCRT.lib'")
+    assert finding.facts[0].startswith("MSVCRT.lib: the Windows SDK and the C runtime")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'vswhere.exe' is not recognized as an internal or external command,",
+        "FileNotFoundError: [WinError 2] The system cannot find the file specified: 'notes.txt'",
+    ],
+)
+def test_not_everything_that_is_missing_is_a_program_of_the_build(text: str) -> None:
+    assert triage(text) == []
+
+
+def test_only_uvs_own_words_mean_that_the_network_is_off() -> None:
+    assert triage("warning: foo was not found in the cache, downloading") == []
 
 
 def test_consequences_are_folded_into_their_cause() -> None:

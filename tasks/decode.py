@@ -1,0 +1,36 @@
+"""Text of unknown encoding, as logs and exports are: bytes -> text.
+
+Windows PowerShell 5 writes UTF-16 with a byte order mark where `>` sends output to a file:
+https://learn.microsoft.com/powershell/module/microsoft.powershell.core/about/about_character_encoding
+Programs in a Command Prompt write in the code page of the console, which Windows calls OEM:
+https://learn.microsoft.com/windows/console/console-code-pages
+"""
+
+import codecs
+import locale
+import sys
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def marked(start: bytes) -> str | None:
+    """The encoding that a byte order mark at the start of a file tells; None without one."""
+    return next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
+
+
+def decoded(data: bytes) -> str:
+    """Text by its byte order mark, or as UTF-8, or else in the code page of this machine.
+
+    What cannot be decoded becomes U+FFFD.
+    """
+    if encoding := marked(data):
+        return data.decode(encoding, errors="replace")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        page = "oem" if sys.platform == "win32" else locale.getencoding()
+        return data.decode(page, errors="replace")
