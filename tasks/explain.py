@@ -125,9 +125,10 @@ def advice(resolution: Resolution, explanation: Explanation) -> tuple[str, ...]:
         lines.append(shown(resolution.problem, environment))
     for path in explanation.elsewhere.get(windows_name(resolution), ())[:2]:
         if not resolution.problem or str(path) not in resolution.problem:
+            remedy = "on PATH" if environment.searches_path else "after os.add_dll_directory"
             lines.append(
                 f"{shown(path, environment)} has that name, but its folder is not searched: it "
-                "counts if its package is imported first, or after os.add_dll_directory"
+                f"counts if its package is imported first, or {remedy}"
             )
     assemblies = pe.assemblies(resolution.importer)
     if assemblies:

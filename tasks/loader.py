@@ -27,7 +27,7 @@ from tasks import windows
 from tasks.errors import BuildError
 from tasks.flavour import Environment, assumed_dlls, detect_environment
 from tasks.pe import read_pe
-from tasks.search import Place, Places, Rule, delay_order, find, look, search_order
+from tasks.search import Place, Places, Rule, find, look, search_order, standard_order
 from tasks.windows import dll_name
 
 __all__ = [
@@ -133,7 +133,7 @@ def closure(
     else:
         state.setdefault(dll_name(module.name), Loaded(module, "import"))
         resolutions = tuple(_load(module, places, state, environment))
-        later = delay_order(environment)
+        later = standard_order(environment)
         for importer in (module, *_brought_in(resolutions)):
             resolutions += tuple(_delayed(importer, later, state, environment))
     result = Closure(module, environment, resolutions, state, problem)
@@ -144,7 +144,9 @@ def startup(environment: Environment) -> dict[str, Loaded]:
     """Return the modules that are in the process when the first extension module is imported.
 
     These are python.exe's and pythonXY.dll's imports, and python3.dll, which pythonXY.dll loads
-    by its path before it loads the first extension module (`_Py_CheckPython3`).
+    by its path before it loads the first extension module (`_Py_CheckPython3`). A process starts
+    with the standard search, in which PATH counts, whatever this Python asks for later.
+    https://learn.microsoft.com/windows/win32/dlls/dynamic-link-library-search-order
     """
     return dict(_startup(environment))
 
@@ -153,7 +155,7 @@ def startup(environment: Environment) -> dict[str, Loaded]:
 def _startup(environment: Environment) -> Mapping[str, Loaded]:
     root = environment.root
     state = {name: Loaded(root / name, "python.exe") for name in assumed_dlls(environment)}
-    places = search_order(root, environment)[1:]
+    places = standard_order(environment)
     for name in ("python.exe", environment.python_dll, "python3.dll"):
         file = find(root, name)
         if file:

@@ -65,9 +65,10 @@ def search_order(module_folder: Path, environment: Environment) -> Places:
     )
 
 
-def delay_order(environment: Environment) -> Places:
-    """The folders for a delay-loaded DLL: the helper calls plain LoadLibrary.
+def standard_order(environment: Environment) -> Places:
+    """The folders for what python.exe needs to start, and for a delay-loaded DLL.
 
+    For the second the helper calls plain LoadLibrary.
     https://learn.microsoft.com/cpp/build/reference/understanding-the-helper-function
     C:\\Windows and the current folder, which come before PATH, are left out.
     """

@@ -88,6 +88,15 @@ def test_a_dll_elsewhere_in_the_environment_is_pointed_out(extension: Path) -> N
     assert "pthreadVC2.dll has that name, but its folder is not searched" in shown
 
 
+def test_a_python_that_searches_path_is_not_advised_to_add_folders(tmp_path: Path) -> None:
+    root = make_python(tmp_path / "env", conda="3.9.5", version="39")
+    module = make_dll(root / "Lib" / "site-packages" / "m.pyd", ["other.dll"])
+    make_dll(root / "Lib" / "site-packages" / "other.libs" / "other.dll")
+    shown = text(explain(str(module)))
+    assert "if its package is imported first, or on PATH" in shown
+    assert "os.add_dll_directory" not in shown
+
+
 def test_a_folder_that_the_program_adds_can_be_given(extension: Path) -> None:
     folder = pthreads(extension.parent / "lib").parent
     make_dll(folder / "MSVCR100.dll")

@@ -116,6 +116,26 @@ def test_an_early_conda_finds_a_dll_on_path(tmp_path: Path) -> None:
     assert not [place for r in result.resolutions for place in r.tried if place.rule is Rule.ADDED]
 
 
+def test_an_early_conda_starts_with_the_runtime_beside_python_exe(tmp_path: Path) -> None:
+    root = make_python(tmp_path / "env", conda="3.9.5", version="39")
+    module = make_dll(root / "Lib" / "m.pyd", ["python39.dll", "VCRUNTIME140.dll"])
+    result = closure(module, detect_environment(root))
+    assert of(result, "python39.dll").found == root / "python39.dll"
+    assert of(result, "VCRUNTIME140.dll").found == root / "vcruntime140.dll"
+    assert result.loads
+
+
+def test_what_python_exe_needs_to_start_may_lie_on_path(tmp_path: Path) -> None:
+    root = make_python(tmp_path / "env")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    runtime = shutil.move(root / "vcruntime140.dll", tools)
+    environment = detect_environment(root, path=(tools,), added_directories=(tmp_path / "added",))
+    make_dll(tmp_path / "added" / "vcruntime140.dll")
+    module = make_dll(root / "Lib" / "m.pyd", ["VCRUNTIME140.dll"])
+    assert of(closure(module, environment), "VCRUNTIME140.dll").found == Path(runtime)
+
+
 def test_conda_finds_dlls_in_library_bin(tmp_path: Path) -> None:
     make_python(tmp_path / "env", conda="3.11.8")
     found = make_dll(tmp_path / "env" / "Library" / "bin" / "own.dll")
