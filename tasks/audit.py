@@ -46,8 +46,10 @@ class Finding:
 
 def audit(environment: Environment) -> list[Finding]:
     """Look at every .pyd and .dll of an environment; the serious findings come first."""
-    folders = dict.fromkeys((environment.prefix, environment.root))
-    files = [path for folder in folders for path in packages.binaries(folder)]
+    files = list(packages.binaries(environment.prefix))
+    if environment.is_venv:
+        base = packages.binaries(environment.root)
+        files += [path for path in base if not _is_out_of_sight(path, environment)]
     findings: list[Finding] = []
     usable = []
     for file in dict.fromkeys(files):
@@ -69,22 +71,27 @@ def audit(environment: Environment) -> list[Finding]:
     return sorted(findings, key=lambda f: (not f.serious, f.kind, str(f.file)))
 
 
+def _is_out_of_sight(file: Path, environment: Environment) -> bool:
+    """Whether a file is a package's of the base, which the venv cannot import."""
+    hidden = environment.root / "Lib" / "site-packages"
+    return hidden not in environment.site_folders and file.is_relative_to(hidden)
+
+
 def _closures(files: Iterable[Path], environment: Environment) -> Iterator[Closure]:
     """Load every module; then every DLL that no module brings in, as code might by its path."""
-    directories: dict[str, tuple[Path, ...]] = {}
+    directories: dict[tuple[str, ...], tuple[Path, ...]] = {}
     reached: set[Path] = set()
     modules_first = sorted(files, key=lambda path: path.suffix.lower() != ".pyd")
     for file in modules_first:
         if file in reached:
             continue
-        top = ""
-        if file.is_relative_to(environment.site_packages):
-            top = file.relative_to(environment.site_packages).parts[0].partition(".")[0]
-        if top not in directories:
-            added = packages.dll_directories([top], environment)
-            directories[top] = (*added, *environment.added_directories)
+        tops = packages.top_names(file, environment)
+        if tops not in directories:
+            added = packages.dll_directories(tops, environment)
+            directories[tops] = (*added, *environment.added_directories)
+        searched = replace(environment, added_directories=directories[tops])
         try:
-            closure = loader.closure(file, replace(environment, added_directories=directories[top]))
+            closure = loader.closure(file, searched)
         except BuildError:  # it imports a damaged file, which is a finding of its own
             continue
         reached |= {file, *closure.files}

@@ -98,15 +98,13 @@ def _environment_of(file: Path) -> Path | None:
 
 def directories_for(file: Path, environment: Environment) -> tuple[Path, ...]:
     """Return the folders that an installed file's package adds; none for a file elsewhere."""
-    try:
-        top = file.relative_to(environment.site_packages.absolute()).parts[0]
-    except ValueError:
-        return ()
-    return packages.dll_directories([top.partition(".")[0], top], environment)
+    tops = packages.top_names(file, environment)
+    return packages.dll_directories(tops, environment) if tops else ()
 
 
 def _lying(name: str, environment: Environment) -> tuple[Path, ...]:
-    return _binaries(environment.prefix).get(name, ())
+    folders = (environment.prefix, *environment.site_folders[1:])
+    return tuple(path for folder in folders for path in _binaries(folder).get(name, ()))
 
 
 @cache
@@ -198,6 +196,6 @@ def _row(resolution: Resolution, explanation: Explanation) -> dict[str, Any]:
 def shown(path: Path | str, environment: Environment) -> str:
     """Return a path, or a text with paths, without the environment's folder in front."""
     text = str(path)
-    for folder in dict.fromkeys((environment.site_packages, environment.prefix)):
+    for folder in (*environment.site_folders, environment.prefix):
         text = text.replace(str(folder) + os.sep, "")
     return "the environment's folder" if text == str(environment.prefix) else text

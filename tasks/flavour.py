@@ -26,6 +26,7 @@ CONDA_DIRECTORIES = ("Library/mingw-w64/bin", "Library/usr/bin", "Library/bin", 
 # os.add_dll_directory does nothing. Later ones search as python.org's do, with
 # CONDA_DIRECTORIES added. (delvewheel's README says the same of "conda Python < 3.10".)
 _CONDA_SEARCHED_PATH_BEFORE = (3, 9, 10)
+_SYSTEM_SITE = "include-system-site-packages"  # https://docs.python.org/3/library/venv.html
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class Environment:
         path: the folders of PATH. A module's imports are not looked up there (except by old
             conda Pythons), but delay-loaded DLLs are.
         searches_path: an old conda Python: PATH instead of `added_directories`.
+        system_site_packages: a venv in which the packages of its base count too.
         windows: the edition that stands for System32, a key of `windows.editions()`.
         system32: a real System32 to look into instead.
     """
@@ -57,6 +59,7 @@ class Environment:
     added_directories: tuple[Path, ...] = ()
     path: tuple[Path, ...] = ()
     searches_path: bool = False
+    system_site_packages: bool = False
     windows: str = "11"
     system32: Path | None = None
 
@@ -74,6 +77,13 @@ class Environment:
     def site_packages(self) -> Path:
         """Where packages are installed (on Windows `Lib\\site-packages`, in every flavour)."""
         return self.prefix / "Lib" / "site-packages"
+
+    @property
+    def site_folders(self) -> tuple[Path, ...]:
+        """Where packages are imported from: `site_packages`, and a base's that counts too."""
+        if not self.system_site_packages:
+            return (self.site_packages,)
+        return self.site_packages, self.root / "Lib" / "site-packages"
 
     @property
     def title(self) -> str:
@@ -109,6 +119,11 @@ def detect_environment(
     root = folder
     if configured:
         home = configured.get("home", "")
+        if not (home or base):
+            raise BuildError(
+                f"{folder / 'pyvenv.cfg'} has no line `home = FOLDER`, so no Python can start "
+                "there: make the venv anew."
+            )
         root = base or host_path(home, near=folder) or Path(home)
     abi = _python_abi(root)
     if abi is None and configured:
@@ -139,6 +154,7 @@ def detect_environment(
         added_directories=added_directories,
         path=path,
         searches_path=searches_path,
+        system_site_packages=configured.get(_SYSTEM_SITE, "").lower() == "true",
         windows=windows,
         system32=system32,
     )
@@ -167,7 +183,8 @@ def _pyvenv(folder: Path) -> dict[str, str]:
     file = folder / "pyvenv.cfg"
     if not file.is_file():
         return {}
-    lines = (line.partition("=") for line in file.read_text(encoding="utf-8").splitlines())
+    # Notepad and PowerShell 5 put a byte order mark in front.
+    lines = (line.partition("=") for line in file.read_text(encoding="utf-8-sig").splitlines())
     return {key.strip().lower(): value.strip() for key, _, value in lines}
 
 

@@ -90,6 +90,30 @@ def test_a_venv_runs_the_python_exe_of_its_base(tmp_path: Path) -> None:
     assert flavour.assumed_dlls(environment) == frozenset()
 
 
+def test_a_venv_may_see_the_packages_of_its_base(tmp_path: Path) -> None:
+    base = make_python(tmp_path / "base")
+    venv = tmp_path / "venv"
+    venv.mkdir()
+    text = f"home = {base}\ninclude-system-site-packages = true\nversion = 3.11.9\n"
+    (venv / "pyvenv.cfg").write_text(text, encoding="utf-8")
+    assert detect_environment(venv).site_folders == (
+        venv / "Lib" / "site-packages",
+        base / "Lib" / "site-packages",
+    )
+
+
+def test_a_byte_order_mark_in_a_venvs_settings_is_passed_over(tmp_path: Path) -> None:
+    base = make_python(tmp_path / "base")
+    (tmp_path / "pyvenv.cfg").write_text(f"home = {base}\n", encoding="utf-8-sig")
+    assert detect_environment(tmp_path).root == base
+
+
+def test_a_venv_that_names_no_base_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pyvenv.cfg").write_text("version = 3.11.9\n", encoding="utf-8")
+    with pytest.raises(BuildError, match=r"pyvenv\.cfg has no line `home = FOLDER`"):
+        detect_environment(tmp_path)
+
+
 def test_a_venv_whose_base_is_out_of_reach_stands_on_what_python_org_installs(
     tmp_path: Path,
 ) -> None:

@@ -83,6 +83,55 @@ def test_folders_that_a_packages_source_adds_are_read_off_it(environment: Enviro
     assert package.dll_directories == (folder / "numeric.libs",)
 
 
+def make_venv(folder: Path, base: Environment, *, sees_base: bool) -> Environment:
+    (folder / "Lib" / "site-packages").mkdir(parents=True)
+    lines = (f"home = {base.root}", f"include-system-site-packages = {str(sees_base).lower()}")
+    (folder / "pyvenv.cfg").write_text("\n".join(lines), encoding="utf-8")
+    return detect_environment(folder)
+
+
+def test_a_venv_that_sees_its_bases_packages_finds_them(
+    tmp_path: Path, environment: Environment
+) -> None:
+    files = {
+        "numeric/__init__.py": DELVEWHEEL,
+        "numeric/_core.pyd": "blas.dll",
+        "numeric.libs/blas.dll": "",
+    }
+    folder = install(environment, "numeric", files)
+    venv = make_venv(tmp_path / "venv", environment, sees_base=True)
+    install(venv, "user", {"user/_c.pyd": "blas.dll"}, ("numeric",))
+    assert packages.find_package("user", venv).dll_directories == (folder / "numeric.libs",)
+    package = packages.find_package("numeric", venv)
+    assert package.modules == (folder / "numeric" / "_core.pyd",)
+    assert package.dll_directories == (folder / "numeric.libs",)
+
+
+def test_a_venvs_own_package_hides_that_of_its_base(
+    tmp_path: Path, environment: Environment
+) -> None:
+    files = {
+        "numeric/__init__.py": DELVEWHEEL,
+        "numeric/_core.pyd": "blas.dll",
+        "numeric.libs/blas.dll": "",
+    }
+    install(environment, "numeric", files)
+    venv = make_venv(tmp_path / "venv", environment, sees_base=True)
+    folder = install(venv, "numeric", files)
+    package = packages.find_package("numeric", venv)
+    assert package.modules == (folder / "numeric" / "_core.pyd",)
+    assert package.dll_directories == (folder / "numeric.libs",)
+
+
+def test_other_venvs_do_not_see_the_packages_of_their_base(
+    tmp_path: Path, environment: Environment
+) -> None:
+    install(environment, "numeric", {"numeric/_core.pyd": ""})
+    venv = make_venv(tmp_path / "venv", environment, sees_base=False)
+    with pytest.raises(BuildError, match="numeric is not installed in"):
+        packages.find_package("numeric", venv)
+
+
 def test_folders_of_what_a_package_requires_count_too(environment: Environment) -> None:
     install(environment, "numeric", {"numeric/__init__.py": DELVEWHEEL, "numeric.libs/b.dll": ""})
     install(environment, "vision", {"vision/_c.pyd": ""}, ("Numeric>=1.0",))
