@@ -148,17 +148,34 @@ def _functions(closures: Iterable[Closure]) -> Iterator[Finding]:
                 continue
             seen.add(pair)
             wanted = pe.imported_symbols(resolution.importer).get(resolution.name.lower(), ())
-            named = {name for name in wanted if not name.startswith("#")}
-            lacking = sorted(named - pe.exports(resolution.found)) if named else []
-            if lacking:
+            named = sorted(name for name in wanted if not name.startswith("#"))
+            ends = [_follow(resolution.found, name, closure) for name in named]
+            by_file: dict[Path, list[str]] = defaultdict(list)
+            for file, name in ends:
+                if name not in pe.exports(file):
+                    by_file[file].append(name)
+            for file, lacking in by_file.items():
                 more = f" and {len(lacking) - 1} more" * (len(lacking) > 1)
                 yield Finding(
                     "function",
                     True,
                     resolution.importer,
-                    f"calls {lacking[0]}{more}, which {resolution.found} does not export",
+                    f"calls {lacking[0]}{more}, which {file} does not export",
                     "use the versions of the two that were built for each other",
                 )
+
+
+def _follow(file: Path, name: str, closure: Closure) -> tuple[Path, str]:
+    """Follow a function through forwarders to where it is, or should be."""
+    seen = set()
+    while (file, name) not in seen and (target := pe.forwarders(file).get(name)):
+        seen.add((file, name))
+        library, _, there = target.rpartition(".")
+        module = closure.loaded.get(windows.dll_name(library))
+        if module is None or module.path is None or not module.path.is_file():
+            break  # Windows' own, or missing
+        file, name = module.path, there
+    return file, name
 
 
 def _clashes(

@@ -179,6 +179,7 @@ def _row(resolution: Resolution, explanation: Explanation) -> dict[str, Any]:
         "rule": resolution.rule.value,
         "found": str(resolution.found) if resolution.found else None,
         "delay": resolution.delay,
+        "forwards": resolution.forwards,
         "problem": resolution.problem,
         "tried": [
             {

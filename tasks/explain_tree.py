@@ -90,7 +90,7 @@ def _add_imports(
             again = resolution.name in told
             told.add(resolution.name)
             name = f"{resolution.name}: missing{' (see above)' if again else ''}"
-            node = branch.add(Text(name, "bold red"))
+            node = branch.add(Text(name, "bold red").append(_forward(resolution)))
             if again:
                 continue
             places = f"looked in {_places(resolution, environment)}"
@@ -106,7 +106,7 @@ def _add_imports(
                 continue
             place = shown(resolution.found.parent, environment)
             text = Text(f"{resolution.found.name}: ").append(
-                f"{resolution.rule.value} ({place})", "dim"
+                f"{resolution.rule.value} ({place}){_forward(resolution)}", "dim"
             )
             _add_imports(
                 branch.add(text), resolution.found, by_importer, explanation, told, failing
@@ -117,6 +117,12 @@ def _add_imports(
     if failing is None:
         for line in _summary(imports, environment):
             branch.add(Text(line, "dim"))
+
+
+def _forward(resolution: Resolution) -> str:
+    if resolution.forwards is None:
+        return ""
+    return f" ({resolution.importer.name} forwards {resolution.forwards} to it)"
 
 
 def _summary(imports: Sequence[Resolution], environment: Environment) -> list[str]:

@@ -13,6 +13,10 @@ then asks in this order:
     7. System32
        and never PATH, the current folder, or C:\\Windows
 
+An export of a DLL may only point into another one (a forwarder: "other.function"). That one is
+looked for in the same way when an import is bound to such an export; it need not stand in any
+import table.
+
 Sources: Microsoft, "Dynamic-link library search order"; LoadLibraryExW, SetDefaultDllDirectories.
 A file for another machine is passed over and the search goes on (LdrpMapDllSearchPath).
 """
@@ -26,7 +30,7 @@ from pathlib import Path
 from tasks import windows
 from tasks.errors import BuildError
 from tasks.flavour import Environment, assumed_dlls, detect_environment
-from tasks.pe import read_pe
+from tasks.pe import forwarders, imported_symbols, read_pe
 from tasks.search import Place, Places, Rule, find, look, search_order, standard_order
 from tasks.windows import dll_name
 
@@ -62,7 +66,9 @@ class Resolution:
         found: the file that is used; None for Windows' own DLLs, and where it is missing.
         tried: the folders in the order in which the loader looked.
         problem: None, or why this does not work, or works otherwise than the files suggest.
-        delay: loaded at the first call, not at import: see `delayed`.
+        delay: loaded at the first call, not at import.
+        forwards: a function that `importer` only forwards to this DLL, where that is why it is
+            loaded; None for an import.
     """
 
     name: str
@@ -72,6 +78,7 @@ class Resolution:
     tried: tuple[Place, ...] = ()
     problem: str | None = None
     delay: bool = False
+    forwards: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,8 @@ def closure(
         problem = f"it is built for {machine}, but this Python for {environment.machine}"
     else:
         state.setdefault(dll_name(module.name), Loaded(module, "import"))
-        resolutions = tuple(_load(module, places, state, environment))
+        # Several importers may follow the same forwarder to a DLL that is missing.
+        resolutions = tuple(dict.fromkeys(_load(module, places, state, environment)))
         later = standard_order(environment)
         for importer in (module, *_brought_in(resolutions)):
             resolutions += tuple(_delayed(importer, later, state, environment))
@@ -235,11 +243,53 @@ def _load(
     for name in read_pe(importer).imports:
         resolution = _resolve(name, importer, places, state, environment)
         yield resolution
-        if resolution.rule in (Rule.MISSING, Rule.LOADED, Rule.API_SET):
+        yield from _load_found(resolution, places, state, environment)
+        if resolution.found and _forwarders(resolution.found):
+            wanted = imported_symbols(importer)[name.lower()]
+            yield from _forwarded(resolution.found, wanted, places, state, environment)
+
+
+def _load_found(
+    resolution: Resolution, places: Places, state: dict[str, Loaded], environment: Environment
+) -> Iterator[Resolution]:
+    if resolution.rule in (Rule.MISSING, Rule.LOADED, Rule.API_SET):
+        return
+    state[dll_name(resolution.name)] = Loaded(resolution.found, resolution.importer.name)
+    if resolution.found:
+        yield from _load(resolution.found, places, state, environment)
+
+
+def _forwarded(
+    file: Path,
+    wanted: Iterable[str],
+    places: Places,
+    state: dict[str, Loaded],
+    environment: Environment,
+) -> Iterator[Resolution]:
+    """Follow those of the functions `wanted` from `file` that point into other DLLs.
+
+    DLLs that are loaded already are not told: nothing comes of them.
+    """
+    queue = [(file, function) for function in sorted(wanted)]
+    seen = set(queue)
+    for exporter, function in queue:  # grows meanwhile
+        target = _forwarders(exporter).get(function)
+        if target is None:
             continue
-        state[dll_name(name)] = Loaded(resolution.found, importer.name)
-        if resolution.found:
-            yield from _load(resolution.found, places, state, environment)
+        library, _, there = target.rpartition(".")
+        name = library if "." in library else f"{library}.dll"
+        found = _resolve(name, exporter, places, state, environment)
+        if found.rule is not Rule.LOADED:
+            yield replace(found, forwards=function)
+        yield from _load_found(found, places, state, environment)
+        if found.found and (found.found, there) not in seen:
+            seen.add((found.found, there))
+            queue.append((found.found, there))
+
+
+def _forwarders(file: Path) -> Mapping[str, str]:
+    # A venv's base that is out of reach is only assumed to have its files.
+    return forwarders(file) if file.is_file() else {}
 
 
 def _delayed(

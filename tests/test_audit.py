@@ -124,6 +124,19 @@ def test_a_function_that_a_dll_does_not_have_is_serious(python: Path, package: P
     assert f"calls {function('own.dll')}" in finding.message
 
 
+def test_a_function_that_is_forwarded_to_a_dll_without_it_is_serious(
+    python: Path, package: Path
+) -> None:
+    make_dll(package / "m.pyd", ["own.dll"])
+    make_dll(package / "own.dll", forwards={function("own.dll"): "other.value"})
+    (lacking,) = findings(python, "missing")
+    assert lacking.file == package / "own.dll" and "needs other.dll" in lacking.message
+    make_dll(package / "other.dll")
+    (finding,) = findings(python, "function")
+    assert finding.serious and finding.file == package / "m.pyd"
+    assert f"calls value, which {package / 'other.dll'} does not export" in finding.message
+
+
 @pytest.mark.parametrize("sees_base", [False, True])
 def test_packages_of_a_venvs_base_count_only_where_the_venv_sees_them(
     tmp_path: Path, python: Path, sees_base: bool

@@ -3,7 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
-from pe_files import make_dll, make_python
+from pe_files import function, make_dll, make_python
 from rich.console import Console
 from test_packages import DELVEWHEEL, install
 
@@ -64,6 +64,17 @@ def test_the_missing_dll_of_a_copied_dll_is_shown_below_it(extension: Path) -> N
     assert "pthreadVC2.dll: folder of the extension module (ffcv)" in shown
     assert "MSVCR100.dll: missing" in shown
     assert "Visual C++ 2010 runtime, which Windows 10 and 11 do not have" in shown
+
+
+def test_a_dll_that_is_missing_for_a_forwarder_is_told_as_such(python: Path) -> None:
+    folder = python / "DLLs"
+    module = make_dll(folder / "m.pyd", ["own.dll"])
+    make_dll(folder / "own.dll", forwards={function("own.dll"): "other.value"})
+    explanation = explain(str(module))
+    assert explanation.exit_status == 1
+    assert "other.dll: missing (own.dll forwards own_dll_value to it)" in text(explanation)
+    rows = {row["name"]: row for row in as_data(explanation)["modules"][0]["imports"]}
+    assert rows["other.dll"]["forwards"] == "own_dll_value"
 
 
 def test_a_module_that_loads_says_by_which_rule_it_finds_each_dll(extension: Path) -> None:

@@ -2,7 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pe_files import make_dll, make_python
+from pe_files import function, make_dll, make_python
 
 from tasks import loader
 from tasks.errors import BuildError
@@ -223,6 +223,54 @@ def test_dlls_that_import_each_other_come_to_an_end(python: Path, package: Path)
     assert {file.name for file in result.files} == {"a.dll", "b.dll"}
 
 
+def test_a_dll_that_an_imported_function_is_forwarded_to_is_loaded(
+    python: Path, package: Path
+) -> None:
+    forwards = {function("own.dll"): "other.value", "unused": "absent.value"}
+    own = make_dll(package / "own.dll", forwards=forwards)
+    module = make_dll(package / "m.pyd", ["own.dll"])
+    result = closure(module, detect_environment(python))
+    (missing,) = result.missing
+    assert (missing.name, missing.importer) == ("other.dll", own)
+    assert missing.forwards == function("own.dll")
+    other = make_dll(package / "other.dll", ["needed.dll"], exports=["value"])
+    needed = make_dll(package / "needed.dll")
+    result = closure(module, detect_environment(python))
+    assert result.loads
+    assert result.files == (own, other, needed)
+
+
+def test_a_forwarder_of_a_forwarder_is_followed(python: Path, package: Path) -> None:
+    make_dll(package / "a.dll", forwards={function("a.dll"): "b.there"})
+    make_dll(package / "b.dll", forwards={"there": "c.there", "back": "a.back"})
+    module = make_dll(package / "m.pyd", ["a.dll"])
+    assert [r.name for r in closure(module, detect_environment(python)).missing] == ["c.dll"]
+
+
+def test_forwarders_that_go_round_in_circles_come_to_an_end(python: Path, package: Path) -> None:
+    make_dll(package / "a.dll", forwards={function("a.dll"): "b.there"})
+    make_dll(package / "b.dll", forwards={"there": f"a.{function('a.dll')}"})
+    module = make_dll(package / "m.pyd", ["a.dll"])
+    result = closure(module, detect_environment(python))
+    assert {file.name for file in result.files} == {"a.dll", "b.dll"}
+
+
+def test_a_forwarder_into_windows_itself_is_never_missing(python: Path, package: Path) -> None:
+    module = make_dll(package / "m.pyd", ["a.dll", "b.dll"])
+    make_dll(package / "a.dll", forwards={function("a.dll"): "NTDLL.RtlAllocateHeap"})
+    make_dll(
+        package / "b.dll", forwards={function("b.dll"): "api-ms-win-core-heap-l1-1-0.HeapAlloc"}
+    )
+    assert closure(module, detect_environment(python)).loads
+
+
+def test_a_missing_target_of_a_forwarder_is_told_once(python: Path, package: Path) -> None:
+    make_dll(package / "own.dll", forwards={function("own.dll"): "other.value"})
+    make_dll(package / "between.dll", ["own.dll"])
+    module = make_dll(package / "m.pyd", ["own.dll", "between.dll"])
+    assert len(closure(module, detect_environment(python)).missing) == 1
+
+
 def test_a_delay_loaded_dll_is_looked_for_on_path_and_not_beside_the_module(
     python: Path, package: Path
 ) -> None:
@@ -338,6 +386,14 @@ def test_delay_loaded_dlls_are_copied_where_they_are_staged(
     helper = make_dll(tmp_path / "staged" / "helper.dll")
     module = make_dll(package / "m.pyd", delay=["plugin.dll", "nowhere.dll"])
     assert needed_from(module, [helper.parent], detect_environment(python)) == [plugin, helper]
+
+
+def test_the_targets_of_forwarders_are_copied_too(python: Path, package: Path) -> None:
+    staged = python.parent / "staged"
+    cblas = make_dll(staged / "libcblas.dll", forwards={function("libcblas.dll"): "blas.value"})
+    blas = make_dll(staged / "blas.dll", exports=["value"])
+    module = make_dll(package / "m.pyd", ["libcblas.dll"])
+    assert needed_from(module, [staged], detect_environment(python)) == [cblas, blas]
 
 
 def test_what_a_folder_for_copies_has_already_is_staged_again(tmp_path: Path) -> None:
