@@ -17,6 +17,7 @@ from tasks import loader, packages, pe, windows
 from tasks.errors import BuildError
 from tasks.flavour import Environment
 from tasks.loader import Closure
+from tasks.search import DAMAGED
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -90,10 +91,7 @@ def _closures(files: Iterable[Path], environment: Environment) -> Iterator[Closu
             added = packages.dll_directories(tops, environment)
             directories[tops] = (*added, *environment.added_directories)
         searched = replace(environment, added_directories=directories[tops])
-        try:
-            closure = loader.closure(file, searched)
-        except BuildError:  # it imports a damaged file, which is a finding of its own
-            continue
+        closure = loader.closure(file, searched)
         reached |= {file, *closure.files}
         yield closure
 
@@ -117,6 +115,8 @@ def _missing(closures: Iterable[Closure], environment: Environment) -> Iterator[
     by_need: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for closure in closures:
         for resolution in closure.missing:
+            if any(place.outcome == DAMAGED for place in resolution.tried):
+                continue  # a finding of its own
             by_need[resolution.importer, resolution.name].append(closure.module)
     for (importer, name), modules in by_need.items():
         provider = windows.provider(name, environment.windows)

@@ -16,6 +16,7 @@ from tasks import loader, packages, pe, windows
 from tasks.errors import BuildError
 from tasks.flavour import Environment, detect_environment
 from tasks.loader import Closure, Resolution, Rule
+from tasks.search import DAMAGED
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,9 @@ def advice(resolution: Resolution, explanation: Explanation) -> tuple[str, ...]:
     if assemblies:
         lines.append(f"{resolution.importer.name}'s manifest asks for {', '.join(assemblies)}")
     provider = windows.provider(resolution.name, environment.windows)
-    if provider:
+    if any(place.outcome == DAMAGED for place in resolution.tried):
+        lines.append("To do: install its package again, or copy the DLL anew.")
+    elif provider:
         lines += [f"It is {provider.what}.", f"To do: {provider.remedy}."]
     else:
         lines.append(
@@ -188,6 +191,9 @@ def _row(resolution: Resolution, explanation: Explanation) -> dict[str, Any]:
                 "outcome": place.outcome,
             }
             for place in resolution.tried
+        ],
+        "elsewhere": [
+            str(path) for path in explanation.elsewhere.get(windows_name(resolution), ()) if missing
         ],
         "provider": provider.what if missing and provider else None,
         "remedy": provider.remedy if missing and provider else None,

@@ -18,7 +18,8 @@ looked for in the same way when an import is bound to such an export; it need no
 import table.
 
 Sources: Microsoft, "Dynamic-link library search order"; LoadLibraryExW, SetDefaultDllDirectories.
-A file for another machine is passed over and the search goes on (LdrpMapDllSearchPath).
+A file for another machine is passed over and the search goes on (LdrpMapDllSearchPath); at one
+that is no DLL at all it ends.
 """
 
 import filecmp
@@ -31,7 +32,7 @@ from tasks import windows
 from tasks.errors import BuildError
 from tasks.flavour import Environment, assumed_dlls, detect_environment
 from tasks.pe import forwarders, imported_symbols, read_pe
-from tasks.search import Place, Places, Rule, find, look, search_order, standard_order
+from tasks.search import DAMAGED, Place, Places, Rule, find, look, search_order, standard_order
 from tasks.windows import dll_name
 
 __all__ = [
@@ -127,7 +128,7 @@ def closure(
             closure before.
 
     Raises:
-        BuildError: `module`, or a DLL that it needs, is there but no PE file.
+        BuildError: `module` is no PE file. A DLL that it needs and that is none counts as missing.
     """
     before = startup(environment) if loaded is None else loaded
     state = dict(before)
@@ -328,6 +329,8 @@ def _resolve(
         tried.append(place)
         if place.outcome == "found":
             return Resolution(name, importer, rule, place.found, tuple(tried), None, delay)
+        if place.outcome == DAMAGED:
+            break
     problem = _near_miss(key, tried, environment)
     return Resolution(name, importer, Rule.MISSING, None, tuple(tried), problem, delay)
 

@@ -9,7 +9,8 @@
                                             what Windows' loader did, beside the model
     doit triage --log FILE [--json]         what a build log means
 
-They print their answer and nothing else; the exit status is 1 where something does not load.
+They print their answer and nothing else; the exit status is 1 where something does not load, and
+2 where the question cannot be answered: standard error says why.
 Without --env the question is about the environment that was built here.
 """
 
@@ -21,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from doit.exceptions import TaskFailed
+from doit.exceptions import BaseFail, TaskError, TaskFailed
 
 from tasks import explain as explaining
 from tasks import loadtrace, procmon, windows_python
@@ -30,7 +31,7 @@ from tasks.errors import BuildError
 from tasks.flavour import Environment, detect_environment
 from tasks.project import Project
 from tasks.reporter import search_prefixes
-from tasks.stage import Job, failed
+from tasks.stage import Job
 from tasks.windows import find_edition
 
 Option = dict[str, Any]
@@ -194,11 +195,13 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
     """explain, audit, triage and trace."""
 
     def tool(name: str, doc: str, answer: Callable[..., bool], *options: Option) -> dict[str, Any]:
-        def action(**given: Any) -> TaskFailed | None:
+        def action(**given: Any) -> BaseFail | None:
             try:
                 return None if answer(project, **given) else TaskFailed("", report=False)
             except BuildError as error:
-                return failed(error)
+                failure = TaskError(error.message)
+                failure.build_error = error
+                return failure
 
         return {
             "basename": name,

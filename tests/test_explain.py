@@ -114,6 +114,17 @@ def test_a_folder_that_the_program_adds_can_be_given(extension: Path) -> None:
     assert explain(str(extension), added=(folder,)).exit_status == 0
 
 
+def test_one_damaged_dll_does_not_hide_the_rest(extension: Path) -> None:
+    pthreads(extension.parent).write_text("<html>", encoding="utf-8")
+    explanation = explain(str(extension))
+    assert explanation.exit_status == 1
+    shown = text(explanation)
+    assert "pthreadVC2.dll: missing" in shown
+    assert "pthreadVC2.dll is there, but it is no Windows DLL (no PE headers)" in shown
+    assert "To do: install its package again" in shown
+    assert "loaded already: python311.dll, KERNEL32.dll" in shown
+
+
 def test_a_manifest_that_asks_for_an_assembly_is_told(extension: Path) -> None:
     manifest = (
         "<assembly><dependency><dependentAssembly><assemblyIdentity "
@@ -170,6 +181,14 @@ def test_the_data_for_programs_is_json_and_has_every_import(extension: Path) -> 
     assert rules["python311.dll"] == rules["KERNEL32.dll"] == "already loaded"
     missing = next(row for row in module["imports"] if row["name"] == "pthreadVC2.dll")
     assert missing["provider"] == "pthreads-win32" and missing["tried"]
+
+
+def test_the_data_for_programs_says_where_else_a_missing_dll_lies(extension: Path) -> None:
+    file = pthreads(extension.parent / "lib")
+    (module,) = as_data(explain(str(extension)))["modules"]
+    rows = {row["name"]: row["elsewhere"] for row in module["imports"]}
+    assert rows["pthreadVC2.dll"] == [str(file)]
+    assert rows["python311.dll"] == []
 
 
 def test_the_environment_around_a_file_is_found(extension: Path, python: Path) -> None:

@@ -334,11 +334,13 @@ def test_python3_dll_is_loaded_before_the_first_module(python: Path) -> None:
     assert loader.startup(detect_environment(python))["python3.dll"].path == python / "python3.dll"
 
 
-def test_a_dll_that_is_no_pe_file_is_told(python: Path, package: Path) -> None:
+def test_the_search_ends_at_a_dll_that_is_no_pe_file(python: Path, package: Path) -> None:
     (package / "own.dll").write_text("<html>", encoding="utf-8")
+    make_dll(python / "own.dll")
     module = make_dll(package / "m.pyd", ["own.dll"])
-    with pytest.raises(BuildError, match=r"own\.dll is not a Windows executable or DLL"):
-        closure(module, detect_environment(python))
+    (missing,) = closure(module, detect_environment(python)).missing
+    assert missing.importer == module and len(missing.tried) == 1
+    assert missing.problem and "is there, but it is no Windows DLL (no PE" in missing.problem
 
 
 @pytest.fixture

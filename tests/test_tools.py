@@ -63,6 +63,13 @@ def test_json_is_all_that_is_printed(python):
     assert "other.dll" in json.dumps(json.loads(done.stdout))
 
 
+def test_a_question_that_cannot_be_answered_is_no_answer_no(python):
+    done = doit("explain", "--json", "--pe", "nope.pyd", "--env", python)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "nope.pyd cannot be read" in done.stderr
+
+
 def test_an_audit_lists_what_is_missing(python):
     done = doit("audit", "--json", "--env", python)
     assert done.returncode == 1
@@ -73,8 +80,8 @@ def test_an_audit_lists_what_is_missing(python):
 def test_a_question_without_a_subject_is_answered_with_how_to_ask():
     for command, hint in (("explain", "--pe FILE_OR_PACKAGE"), ("trace", "--import MODULE")):
         done = doit(command)
-        assert done.returncode == 1
-        assert hint in done.stdout and "Traceback" not in done.stdout + done.stderr
+        assert done.returncode == 2
+        assert hint in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.fixture
@@ -102,9 +109,9 @@ def test_an_unknown_windows_is_one_line_with_the_known_ones(
 ) -> None:
     subject = ["--pe", str(video)] if tool == "explain" else []
     done = doit(tool, *subject, "--env", python, "--windows", "12")
-    assert done.returncode == 1
-    assert "No Windows edition '12': use one of 10, 11, N, server." in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+    assert done.returncode == 2
+    assert "No Windows edition '12': use one of 10, 11, N, server." in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_help_names_every_windows_that_is_known():
@@ -132,13 +139,13 @@ def test_a_recording_in_another_format_is_one_line(tmp_path, python):
     file = tmp_path / "Logfile.PML"
     file.write_bytes(b"PML_\x09\0\0\0")
     done = doit("trace", "--procmon", file, "--env", python)
-    assert done.returncode == 1
-    assert "File > Save" in done.stdout and "Traceback" not in done.stdout + done.stderr
+    assert done.returncode == 2
+    assert "File > Save" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_an_import_is_traced_in_the_python_that_was_built_here_only(python):
     done = doit("trace", "--import", "ffcv", "--env", python)
-    assert done.returncode == 1 and "--env goes with --procmon" in done.stdout
+    assert done.returncode == 2 and "--env goes with --procmon" in done.stderr
 
 
 LOG = ROOT / "tests" / "data" / "logs" / "cmake-nasm-missing.log"
@@ -160,5 +167,5 @@ def test_a_log_can_come_from_standard_input():
 
 def test_a_log_that_is_not_there_is_one_line():
     done = doit("triage", "--log", "no.log")
-    assert done.returncode == 1
-    assert "no.log cannot be read" in done.stdout and "Traceback" not in done.stdout + done.stderr
+    assert done.returncode == 2
+    assert "no.log cannot be read" in done.stderr and "Traceback" not in done.stderr
