@@ -25,7 +25,7 @@ class Explanation:
 
     Attributes:
         target: what was asked for.
-        closures: one for each module, as if it were the first in its process.
+        closures: one for each module, as if it were the first in its process after `after`.
         elsewhere: missing DLLs that lie somewhere in the environment, where the loader does not
             look: {name: files}.
     """
@@ -42,8 +42,8 @@ class Explanation:
 
 
 def explain(target: str, env: Path | None = None, *, base: Path | None = None,
-            path: tuple[Path, ...] = (), added: tuple[Path, ...] = (), windows: str = "11",
-            system32: Path | None = None) -> Explanation:  # fmt: skip
+            path: tuple[Path, ...] = (), added: tuple[Path, ...] = (), after: tuple[str, ...] = (),
+            windows: str = "11", system32: Path | None = None) -> Explanation:  # fmt: skip
     """Explain how a file, or the modules of an installed package, find their DLLs.
 
     Args:
@@ -51,7 +51,8 @@ def explain(target: str, env: Path | None = None, *, base: Path | None = None,
         env: the environment's folder; by default the one around the file.
         base, path, windows, system32: see `detect_environment`.
         added: folders given to os.add_dll_directory besides those that the packages' own
-            sources tell of.
+            sources tell of, in the order of the calls.
+        after: packages that are imported before. All their modules count as loaded.
 
     Raises:
         BuildError: there is no such file, package or environment.
@@ -76,12 +77,22 @@ def explain(target: str, env: Path | None = None, *, base: Path | None = None,
     else:
         package = packages.find_package(target, environment)
         modules, directories = package.modules, package.dll_directories
-    searched = (*added, *directories, *environment.added_directories)
-    environment = replace(environment, added_directories=tuple(dict.fromkeys(searched)))
-    closures = tuple(loader.closure(module, environment) for module in modules)
+    loaded = loader.startup(environment)
+    for name in after:
+        package = packages.find_package(name, environment)
+        environment = _with_added(package.dll_directories, environment)
+        for module in package.modules:
+            loaded = dict(loader.closure(module, environment, loaded=loaded).loaded)
+    environment = _with_added((*reversed(added), *directories), environment)
+    closures = tuple(loader.closure(module, environment, loaded=loaded) for module in modules)
     missing = {windows_name(r) for closure in closures for r in closure.missing}
     elsewhere = {name: files for name in sorted(missing) if (files := _lying(name, environment))}
     return Explanation(target, environment, closures, elsewhere)
+
+
+def _with_added(folders: tuple[Path, ...], environment: Environment) -> Environment:
+    searched = dict.fromkeys((*folders, *environment.added_directories))
+    return replace(environment, added_directories=tuple(searched))
 
 
 def windows_name(resolution: Resolution) -> str:
@@ -154,7 +165,7 @@ def as_data(explanation: Explanation) -> dict[str, Any]:
             "folder": str(environment.prefix),
             "python": str(environment.root),
             "title": environment.title,
-            "windows": windows.editions()[environment.windows],
+            "windows": str(environment.system32 or windows.editions()[environment.windows]),
             "added_directories": [str(path) for path in environment.added_directories],
             "path": [str(path) for path in environment.path],
         },

@@ -21,8 +21,9 @@ def tree(explanation: Explanation) -> Tree:
     missing. The same places and the same remedy are told once: it should fit on one screen.
     """
     environment = explanation.environment
-    edition = windows.editions()[environment.windows]
-    system = environment.system32 or f"a clean {edition}"
+    system = f"a clean {windows.editions()[environment.windows]}"
+    if environment.system32:
+        system = f"this Windows ({environment.system32})"
     root = Tree(Text(f"{explanation.target}, in {environment.title} on {system}", "bold"))
     if environment.added_directories:
         present = [path for path in environment.added_directories if path.is_dir()]

@@ -108,6 +108,8 @@ def detect_environment(
         folder: where python.exe is, or a venv's folder.
         base: a venv's base installation, where the `home` in pyvenv.cfg means nothing here.
         added_directories: what the program gives to os.add_dll_directory, the last one first.
+        system32: the System32 of a real Windows. A 32-bit Python sees its SysWOW64 in that place.
+            https://learn.microsoft.com/windows/win32/winprog64/file-system-redirector
         conda_search_modification: CONDA_DLL_SEARCH_MODIFICATION_ENABLE is set. conda's Pythons
             3.8 to 3.10 then search PATH too; later ones take no notice.
 
@@ -134,6 +136,9 @@ def detect_environment(
             "nor a pyvenv.cfg. Give the folder that holds python.exe."
         )
     layout = _layout(root)
+    machine = _machine(root, abi)
+    if system32 and machine == "x86" and (system32.parent / "SysWOW64").is_dir():
+        system32 = system32.parent / "SysWOW64"
     version = _version(root, abi, configured)
     searches_path = False
     if layout == "conda":
@@ -149,7 +154,7 @@ def detect_environment(
         prefix=prefix,
         layout=layout,
         version=version,
-        machine=_machine(root, abi),
+        machine=machine,
         abi=abi,
         added_directories=added_directories,
         path=path,

@@ -114,6 +114,23 @@ def test_a_folder_that_the_program_adds_can_be_given(extension: Path) -> None:
     assert explain(str(extension), added=(folder,)).exit_status == 0
 
 
+def test_what_another_package_loaded_before_is_used(python: Path) -> None:
+    environment = detect_environment(python)
+    files = {
+        "numeric/__init__.py": DELVEWHEEL,
+        "numeric/_core.pyd": "blas.dll",
+        "numeric.libs/blas.dll": "",
+    }
+    folder = install(environment, "numeric", files)
+    install(environment, "user", {"user/_c.pyd": "blas.dll"})
+    assert explain("user", python).exit_status == 1
+    explanation = explain("user", python, after=("numeric",))
+    assert explanation.exit_status == 0
+    (row,) = as_data(explanation)["modules"][0]["imports"]
+    assert row["rule"] == "already loaded"
+    assert row["found"] == str(folder / "numeric.libs" / "blas.dll")
+
+
 def test_one_damaged_dll_does_not_hide_the_rest(extension: Path) -> None:
     pthreads(extension.parent).write_text("<html>", encoding="utf-8")
     explanation = explain(str(extension))

@@ -140,6 +140,17 @@ def test_a_windows_path_is_found_in_the_wine_prefix_that_holds_the_venv(tmp_path
     assert flavour.host_path("Z:" + str(base).replace("/", "\\"), near=tmp_path) == base
 
 
+@pytest.mark.parametrize(("machine", "name"), [("x64", "System32"), ("x86", "SysWOW64")])
+def test_a_32_bit_python_has_another_folder_for_system32(
+    tmp_path: Path, machine: str, name: str
+) -> None:
+    for folder in ("System32", "SysWOW64"):
+        (tmp_path / "Windows" / folder).mkdir(parents=True)
+    python = make_python(tmp_path / "Python311", machine=machine)
+    environment = detect_environment(python, system32=tmp_path / "Windows" / "System32")
+    assert environment.system32 == tmp_path / "Windows" / name
+
+
 def test_a_folder_without_a_python_is_refused(tmp_path: Path) -> None:
     make_dll(tmp_path / "python3.dll")
     with pytest.raises(BuildError, match="is not a Python environment for Windows"):

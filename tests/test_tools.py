@@ -11,6 +11,9 @@ from pe_files import make_dll, make_python
 from procmon_csv import COPIED, copy_dlls, make_ffcv_python, recorded
 from support import ROOT
 
+from tasks import tools, windows_python
+from tasks.project import project
+
 
 @pytest.fixture
 def python(tmp_path: Path) -> Path:
@@ -23,10 +26,10 @@ def python(tmp_path: Path) -> Path:
     return root
 
 
-def doit(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def doit(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "doit", *map(str, arguments)],
-        cwd=ROOT, capture_output=True, encoding="utf-8", check=False,
+        cwd=cwd, capture_output=True, encoding="utf-8", check=False,
     )  # fmt: skip
 
 
@@ -38,7 +41,7 @@ def test_a_module_that_does_not_load_gives_exit_status_1_and_the_name_of_the_dll
 
 
 def test_no_line_is_cut_where_the_answer_goes_to_a_file(python):
-    done = doit("explain", "--pe", "package", "--env", python)
+    done = doit("explain", "--pe", "package", "--env", python, "--windows", "11")
     looked = next(line for line in done.stdout.splitlines() if "looked in" in line)
     assert looked.endswith("System32 of Windows 11")
     assert not [line for line in done.stdout.splitlines() if line.endswith(" ")]
@@ -55,6 +58,42 @@ def test_folders_on_path_are_named_as_such_and_do_not_help(python, tmp_path):
     done = doit("explain", "--pe", "package", "--env", python, "--path", folders)
     assert done.returncode == 1
     assert "other.dll is on PATH, but Python does not look there" in done.stdout
+
+
+def test_a_folder_that_the_program_adds_helps(python, tmp_path):
+    (tmp_path / "empty").mkdir()
+    folders = ("--add", tmp_path / "empty", "--add", tmp_path / "staged")
+    assert doit("explain", "--pe", "package", "--env", python, *folders).returncode == 0
+
+
+def test_a_package_that_is_imported_before_helps(python, tmp_path):
+    folder = python / "Lib" / "site-packages" / "before"
+    make_dll(folder / "before.pyd", ["other.dll"])
+    (tmp_path / "staged" / "other.dll").rename(folder / "other.dll")
+    asked = ("explain", "--pe", "package", "--env", python)
+    assert doit(*asked).returncode == 1
+    assert doit(*asked, "--after", "before").returncode == 0
+
+
+def test_paths_are_those_of_the_folder_that_doit_is_called_in(python):
+    done = doit(
+        "-f", ROOT / "dodo.py", "explain", "--pe", "package/module.pyd", "--env", "../..",
+        "--add", "../../../staged",
+        cwd=python / "Lib" / "site-packages",
+    )  # fmt: skip
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(("edition", "found"), [("", True), ("11", False)])
+def test_on_windows_its_own_system32_is_looked_into_unless_another_is_named(
+    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edition: str, found: bool
+) -> None:
+    make_dll(tmp_path / "Windows" / "System32" / "other.dll")
+    monkeypatch.setenv("SYSTEMROOT", str(tmp_path / "Windows"))
+    monkeypatch.setattr(windows_python, "WINDOWS", True)
+    module = str(python / "Lib" / "site-packages" / "package" / "module.pyd")
+    answer = tools.explain(project(), module, "", edition, "", [], [], as_json=True)
+    assert answer is found
 
 
 def test_json_is_all_that_is_printed(python):
@@ -126,7 +165,7 @@ def test_a_recording_of_process_monitor_is_set_beside_the_model(tmp_path):
     python = make_ffcv_python(tmp_path / "python")
     copy_dlls(python, *COPIED)
     file = recorded("copied", tmp_path)
-    done = doit("trace", "--procmon", file, "--env", python)
+    done = doit("trace", "--procmon", file, "--env", python, "--windows", "11")
     assert done.returncode == 1
     assert "MSVCR100.dll: never found, as the model says" in done.stdout
     copy_dlls(python, "MSVCR100.dll")
