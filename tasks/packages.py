@@ -42,6 +42,11 @@ def find_package(name: str, environment: Environment) -> Package:
     Raises:
         BuildError: there is no such package, or it has no extension module.
     """
+    if not re.fullmatch(r"[\w.-]*\w[\w.-]*", name):
+        raise BuildError(
+            f"{name} is a folder or no name at all: give a file (.pyd or .dll), or the name of an "
+            "installed package, and its environment with --env."
+        )
     index = _index(environment)
     dist = index.get(normal(name))
     tops = dist.tops if dist else {name}

@@ -62,6 +62,13 @@ def test_a_package_that_is_not_there_and_one_without_modules_are_told_apart(
         packages.find_package("absent", environment)
 
 
+@pytest.mark.parametrize("name", [".", "..", "/", "pure/", "C:", r"Lib\site-packages", ""])
+def test_a_folder_is_no_name_of_a_package(environment: Environment, name: str) -> None:
+    install(environment, "fast", {"fast/_c.pyd": ""})
+    with pytest.raises(BuildError, match=r"give a file \(\.pyd or \.dll\), or the name of"):
+        packages.find_package(name, environment)
+
+
 DELVEWHEEL = """
 def _delvewheel_patch():
     import os

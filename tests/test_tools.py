@@ -109,6 +109,11 @@ def test_a_question_that_cannot_be_answered_is_no_answer_no(python):
     assert done.stderr.count("\n") == 1 and "nope.pyd cannot be read" in done.stderr
 
 
+def test_a_folder_is_not_taken_for_a_package(python):
+    done = doit("explain", "--pe", python / "Lib", "--env", python)
+    assert done.returncode == 2 and "or the name of an installed package" in done.stderr
+
+
 def test_an_audit_lists_what_is_missing(python):
     done = doit("audit", "--json", "--env", python)
     assert done.returncode == 1
