@@ -67,7 +67,7 @@ def audit(environment: Environment) -> list[Finding]:
     findings += _missing(closures, environment)
     findings += _functions(closures)
     findings += _clashes(usable, closures, environment)
-    findings += _runtimes(closures)
+    findings += _runtimes(closures, environment)
     findings += _signatures(usable, environment)
     return sorted(findings, key=lambda f: (not f.serious, f.kind, str(f.file)))
 
@@ -119,7 +119,7 @@ def _missing(closures: Iterable[Closure], environment: Environment) -> Iterator[
                 continue  # a finding of its own
             by_need[resolution.importer, resolution.name].append(closure.module)
     for (importer, name), modules in by_need.items():
-        provider = windows.provider(name, environment.windows)
+        provider = windows.provider(name, environment.windows, environment.machine)
         yield Finding(
             "missing",
             any(module.suffix.lower() == ".pyd" for module in modules),
@@ -214,7 +214,7 @@ def _clashes(
         )
 
 
-def _runtimes(closures: Iterable[Closure]) -> Iterator[Finding]:
+def _runtimes(closures: Iterable[Closure], environment: Environment) -> Iterator[Finding]:
     """VC runtimes that are older than the toolset of a module that uses them."""
     newest: dict[Path, tuple[tuple[int, int], Path]] = {}
     for closure in closures:
@@ -234,8 +234,8 @@ def _runtimes(closures: Iterable[Closure]) -> Iterator[Finding]:
                 runtime,
                 f"version {version} is older than the toolset {linker[0]}.{linker[1]} that built "
                 f"{importer}",
-                "bring in a newer Visual C++ runtime (the newest vc_redist.x64.exe, or conda's "
-                "vc14_runtime)",
+                "bring in a newer Visual C++ runtime (the newest "
+                f"vc_redist.{environment.machine}.exe, or conda's vc14_runtime)",
             )
 
 

@@ -16,7 +16,7 @@ from tasks import loader, packages, pe, windows
 from tasks.errors import BuildError
 from tasks.flavour import Environment, detect_environment
 from tasks.loader import Closure, Resolution, Rule
-from tasks.search import DAMAGED
+from tasks.search import DAMAGED, look
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,9 @@ def directories_for(file: Path, environment: Environment) -> tuple[Path, ...]:
 
 def _lying(name: str, environment: Environment) -> tuple[Path, ...]:
     folders = (environment.prefix, *environment.site_folders[1:])
-    return tuple(path for folder in folders for path in _binaries(folder).get(name, ()))
+    found = (path for folder in folders for path in _binaries(folder).get(name, ()))
+    places = ((p, look(Rule.ADDED, p.parent, name, environment)) for p in found)
+    return tuple(path for path, place in places if place.outcome == "found")
 
 
 @cache
@@ -143,7 +145,7 @@ def advice(resolution: Resolution, explanation: Explanation) -> tuple[str, ...]:
     assemblies = pe.assemblies(resolution.importer)
     if assemblies:
         lines.append(f"{resolution.importer.name}'s manifest asks for {', '.join(assemblies)}")
-    provider = windows.provider(resolution.name, environment.windows)
+    provider = _provider(resolution, environment)
     if any(place.outcome == DAMAGED for place in resolution.tried):
         lines.append("To do: install its package again, or copy the DLL anew.")
     elif provider:
@@ -154,6 +156,10 @@ def advice(resolution: Resolution, explanation: Explanation) -> tuple[str, ...]:
             "or pack the wheel with delvewheel."
         )
     return tuple(lines)
+
+
+def _provider(resolution: Resolution, environment: Environment) -> windows.Provider | None:
+    return windows.provider(resolution.name, environment.windows, environment.machine)
 
 
 def as_data(explanation: Explanation) -> dict[str, Any]:
@@ -186,7 +192,7 @@ def as_data(explanation: Explanation) -> dict[str, Any]:
 
 def _row(resolution: Resolution, explanation: Explanation) -> dict[str, Any]:
     missing = resolution.rule is Rule.MISSING
-    provider = windows.provider(resolution.name, explanation.environment.windows)
+    provider = _provider(resolution, explanation.environment)
     return {
         "name": resolution.name,
         "importer": str(resolution.importer),

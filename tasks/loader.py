@@ -226,7 +226,7 @@ def _explain_needed(
     missing: Sequence[Resolution], search: Sequence[Path], environment: Environment
 ) -> str:
     first = missing[0]
-    provider = windows.provider(first.name, environment.windows)
+    provider = windows.provider(first.name, environment.windows, environment.machine)
     others = sorted({dll_name(r.name) for r in missing[1:]} - {dll_name(first.name)})
     return (
         f"{first.name}, which {first.importer.name} needs, is neither in the Python environment "
@@ -341,11 +341,15 @@ def _near_miss(key: str, tried: Sequence[Place], environment: Environment) -> st
         if place.found:
             return f"{place.found} is there, but {place.outcome}"
     searched = {place.folder for place in tried}
-    for folder in environment.path:
-        found = None if folder in searched else find(folder, key)
-        if found:
-            return f"{found} is on PATH, but Python does not look there"
-    return None
+    unsearched = [folder for folder in environment.path if folder not in searched]
+    on_path = [look(Rule.PATH, folder, key, environment) for folder in unsearched]
+    near = [place for place in on_path if place.found]
+    if not near:
+        return None
+    # One that would do tells more than one for another machine that comes before it.
+    best = min(near, key=lambda place: place.outcome != "found")
+    what = "" if best.outcome == "found" else f"; besides, {best.outcome}"
+    return f"{best.found} is on PATH, but Python does not look there{what}"
 
 
 def _clash(key: str, present: Loaded, places: Places, environment: Environment) -> str | None:

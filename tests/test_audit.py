@@ -112,7 +112,7 @@ def test_a_runtime_older_than_the_toolset_of_a_module_is_named(python: Path, pac
     assert findings(python, "runtime") == []
     make_dll(package / "new.pyd", ["MSVCP140.dll"], linker_version=(14, 40))
     (finding,) = findings(python, "runtime")
-    assert finding.file == runtime
+    assert finding.file == runtime and "vc_redist.x64.exe" in finding.remedy
     assert "14.29.30133.0 is older than the toolset 14.40 that built" in finding.message
 
 

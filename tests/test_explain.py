@@ -99,6 +99,17 @@ def test_a_dll_elsewhere_in_the_environment_is_pointed_out(extension: Path) -> N
     assert "pthreadVC2.dll has that name, but its folder is not searched" in shown
 
 
+def test_a_dll_elsewhere_for_another_machine_is_not_pointed_out(extension: Path) -> None:
+    make_dll(extension.parent / "lib" / "pthreadVC2.dll", machine="x86")
+    assert "has that name" not in text(explain(str(extension)))
+
+
+def test_the_remedy_is_for_the_machine_of_python(tmp_path: Path) -> None:
+    root = make_python(tmp_path / "Python311-32", machine="x86")
+    module = make_dll(root / "DLLs" / "m.pyd", ["MSVCP140.dll"], machine="x86")
+    assert "vc_redist.x86.exe" in text(explain(str(module)))
+
+
 def test_a_python_that_searches_path_is_not_advised_to_add_folders(tmp_path: Path) -> None:
     root = make_python(tmp_path / "env", conda="3.9.5", version="39")
     module = make_dll(root / "Lib" / "site-packages" / "m.pyd", ["other.dll"])

@@ -104,6 +104,21 @@ def test_a_dll_on_path_only_is_missing_and_said_to_be_there(python: Path, packag
     assert missing.problem and "own.dll is on PATH, but Python does not look" in missing.problem
 
 
+def test_a_dll_on_path_that_would_not_help_is_said_to_be_for_another_machine(
+    python: Path, package: Path
+) -> None:
+    first, second = python.parent / "first", python.parent / "second"
+    make_dll(first / "own.dll", machine="x86")
+    module = make_dll(package / "m.pyd", ["own.dll"])
+    (missing,) = closure(module, detect_environment(python, path=(first, second))).missing
+    assert missing.problem and missing.problem.endswith(
+        "Python does not look there; besides, it is built for x86 (32-bit)"
+    )
+    right = make_dll(second / "own.dll")
+    (missing,) = closure(module, detect_environment(python, path=(first, second))).missing
+    assert missing.problem == f"{right} is on PATH, but Python does not look there"
+
+
 def test_an_early_conda_finds_a_dll_on_path(tmp_path: Path) -> None:
     make_python(tmp_path / "env", conda="3.9.5", version="39")
     tool = make_dll(tmp_path / "tools" / "own.dll")
