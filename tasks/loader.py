@@ -20,6 +20,10 @@ import table.
 Sources: Microsoft, "Dynamic-link library search order"; LoadLibraryExW, SetDefaultDllDirectories.
 A file for another machine is passed over and the search goes on (LdrpMapDllSearchPath); at one
 that is no DLL at all it ends.
+
+Not modelled: side-by-side assemblies that a manifest asks for, which come before all of this from
+C:\\Windows\\WinSxS or, private ones, from beside the module. A DLL of theirs (msvcr90.dll) is told
+as missing, with the assembly in the advice. Nor what DllMain and running code load.
 """
 
 import filecmp

@@ -52,12 +52,28 @@ def test_current_conda_adds_its_five_folders_in_the_order_of_its_patch(tmp_path:
 
 @pytest.mark.parametrize(
     ("version", "searches_path"),
-    [("3.8.20", True), ("3.9.5", True), ("3.9.10", False), ("3.10.4", False)],
+    [
+        ("3.8.12", True),
+        ("3.8.13", False),
+        ("3.8.20", False),
+        ("3.9.5", True),
+        ("3.9.9", True),
+        ("3.9.10", False),
+        ("3.10.4", False),
+    ],
 )
 def test_early_conda_searched_path(tmp_path: Path, version: str, searches_path: bool) -> None:
     major, minor, _ = version.split(".")
     make_python(tmp_path, conda=version, version=major + minor)
     assert detect_environment(tmp_path).searches_path is searches_path
+
+
+@pytest.mark.parametrize(("version", "searches_path"), [("37", True), ("38", False)])
+def test_every_python_before_3_8_searched_path(
+    tmp_path: Path, version: str, searches_path: bool
+) -> None:
+    python = make_python(tmp_path, version=version)
+    assert detect_environment(python).searches_path is searches_path
 
 
 @pytest.mark.parametrize(("version", "counts"), [("3.10.4", True), ("3.11.8", False)])
