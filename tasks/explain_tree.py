@@ -25,7 +25,7 @@ def tree(explanation: Explanation) -> Tree:
     if environment.system32:
         system = f"this Windows ({environment.system32})"
     root = Tree(Text(f"{explanation.target}, in {environment.title} on {system}", "bold"))
-    if environment.added_directories:
+    if environment.added_directories and not environment.searches_path:
         present = [path for path in environment.added_directories if path.is_dir()]
         folders = ", ".join(shown(path, environment) for path in present) or "none of them there"
         root.add(Text(f"folders given to add_dll_directory: {folders}", "dim"))
