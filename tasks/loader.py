@@ -273,7 +273,9 @@ def _forwarded(
 ) -> Iterator[Resolution]:
     """Follow those of the functions `wanted` from `file` that point into other DLLs.
 
-    DLLs that are loaded already are not told: nothing comes of them.
+    The DLL's name goes to the last dot and gets ".dll" where it has no dot of its own: both
+    "ntdll.f" and "mkl_rt.2.dll.f" are seen (Wine's find_forwarded_export does the same). DLLs that
+    are loaded already are not told: nothing comes of them.
     """
     queue = [(file, function) for function in sorted(wanted)]
     seen = set(queue)

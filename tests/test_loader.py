@@ -255,6 +255,19 @@ def test_a_dll_that_an_imported_function_is_forwarded_to_is_loaded(
     assert result.files == (own, other, needed)
 
 
+def test_a_forwarder_may_name_its_dll_with_dots_as_conda_forges_libblas_does(
+    python: Path, package: Path
+) -> None:
+    own = make_dll(
+        package / "libblas.dll", forwards={function("libblas.dll"): "mkl_rt.2.dll.value"}
+    )
+    module = make_dll(package / "m.pyd", ["libblas.dll"])
+    (missing,) = closure(module, detect_environment(python)).missing
+    assert missing.name == "mkl_rt.2.dll"
+    target = make_dll(package / "mkl_rt.2.dll", exports=["value"])
+    assert closure(module, detect_environment(python)).files == (own, target)
+
+
 def test_a_forwarder_of_a_forwarder_is_followed(python: Path, package: Path) -> None:
     make_dll(package / "a.dll", forwards={function("a.dll"): "b.there"})
     make_dll(package / "b.dll", forwards={"there": "c.there", "back": "a.back"})
