@@ -17,6 +17,7 @@ from tasks import loader, packages, pe, windows
 from tasks.errors import BuildError
 from tasks.flavour import Environment
 from tasks.loader import Closure
+from tasks.search import DAMAGED
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,8 +47,10 @@ class Finding:
 
 def audit(environment: Environment) -> list[Finding]:
     """Look at every .pyd and .dll of an environment; the serious findings come first."""
-    folders = dict.fromkeys((environment.prefix, environment.root))
-    files = [path for folder in folders for path in packages.binaries(folder)]
+    files = list(packages.binaries(environment.prefix))
+    if environment.is_venv:
+        base = packages.binaries(environment.root)
+        files += [path for path in base if not _is_out_of_sight(path, environment)]
     findings: list[Finding] = []
     usable = []
     for file in dict.fromkeys(files):
@@ -64,29 +67,31 @@ def audit(environment: Environment) -> list[Finding]:
     findings += _missing(closures, environment)
     findings += _functions(closures)
     findings += _clashes(usable, closures, environment)
-    findings += _runtimes(closures)
+    findings += _runtimes(closures, environment)
     findings += _signatures(usable, environment)
     return sorted(findings, key=lambda f: (not f.serious, f.kind, str(f.file)))
 
 
+def _is_out_of_sight(file: Path, environment: Environment) -> bool:
+    """Whether a file is a package's of the base, which the venv cannot import."""
+    hidden = environment.root / "Lib" / "site-packages"
+    return hidden not in environment.site_folders and file.is_relative_to(hidden)
+
+
 def _closures(files: Iterable[Path], environment: Environment) -> Iterator[Closure]:
     """Load every module; then every DLL that no module brings in, as code might by its path."""
-    directories: dict[str, tuple[Path, ...]] = {}
+    directories: dict[tuple[str, ...], tuple[Path, ...]] = {}
     reached: set[Path] = set()
     modules_first = sorted(files, key=lambda path: path.suffix.lower() != ".pyd")
     for file in modules_first:
         if file in reached:
             continue
-        top = ""
-        if file.is_relative_to(environment.site_packages):
-            top = file.relative_to(environment.site_packages).parts[0].partition(".")[0]
-        if top not in directories:
-            added = packages.dll_directories([top], environment)
-            directories[top] = (*added, *environment.added_directories)
-        try:
-            closure = loader.closure(file, replace(environment, added_directories=directories[top]))
-        except BuildError:  # it imports a damaged file, which is a finding of its own
-            continue
+        tops = packages.top_names(file, environment)
+        if tops not in directories:
+            added = packages.dll_directories(tops, environment)
+            directories[tops] = (*added, *environment.added_directories)
+        searched = replace(environment, added_directories=directories[tops])
+        closure = loader.closure(file, searched)
         reached |= {file, *closure.files}
         yield closure
 
@@ -110,9 +115,11 @@ def _missing(closures: Iterable[Closure], environment: Environment) -> Iterator[
     by_need: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for closure in closures:
         for resolution in closure.missing:
+            if any(place.outcome == DAMAGED for place in resolution.tried):
+                continue  # a finding of its own
             by_need[resolution.importer, resolution.name].append(closure.module)
     for (importer, name), modules in by_need.items():
-        provider = windows.provider(name, environment.windows)
+        provider = windows.provider(name, environment.windows, environment.machine)
         yield Finding(
             "missing",
             any(module.suffix.lower() == ".pyd" for module in modules),
@@ -141,17 +148,34 @@ def _functions(closures: Iterable[Closure]) -> Iterator[Finding]:
                 continue
             seen.add(pair)
             wanted = pe.imported_symbols(resolution.importer).get(resolution.name.lower(), ())
-            named = {name for name in wanted if not name.startswith("#")}
-            lacking = sorted(named - pe.exports(resolution.found)) if named else []
-            if lacking:
+            named = sorted(name for name in wanted if not name.startswith("#"))
+            ends = [_follow(resolution.found, name, closure) for name in named]
+            by_file: dict[Path, list[str]] = defaultdict(list)
+            for file, name in ends:
+                if name not in pe.exports(file):
+                    by_file[file].append(name)
+            for file, lacking in by_file.items():
                 more = f" and {len(lacking) - 1} more" * (len(lacking) > 1)
                 yield Finding(
                     "function",
                     True,
                     resolution.importer,
-                    f"calls {lacking[0]}{more}, which {resolution.found} does not export",
+                    f"calls {lacking[0]}{more}, which {file} does not export",
                     "use the versions of the two that were built for each other",
                 )
+
+
+def _follow(file: Path, name: str, closure: Closure) -> tuple[Path, str]:
+    """Follow a function through forwarders to where it is, or should be."""
+    seen = set()
+    while (file, name) not in seen and (target := pe.forwarders(file).get(name)):
+        seen.add((file, name))
+        library, _, there = target.rpartition(".")
+        module = closure.loaded.get(windows.dll_name(library))
+        if module is None or module.path is None or not module.path.is_file():
+            break  # Windows' own, or missing
+        file, name = module.path, there
+    return file, name
 
 
 def _clashes(
@@ -190,7 +214,7 @@ def _clashes(
         )
 
 
-def _runtimes(closures: Iterable[Closure]) -> Iterator[Finding]:
+def _runtimes(closures: Iterable[Closure], environment: Environment) -> Iterator[Finding]:
     """VC runtimes that are older than the toolset of a module that uses them."""
     newest: dict[Path, tuple[tuple[int, int], Path]] = {}
     for closure in closures:
@@ -210,8 +234,8 @@ def _runtimes(closures: Iterable[Closure]) -> Iterator[Finding]:
                 runtime,
                 f"version {version} is older than the toolset {linker[0]}.{linker[1]} that built "
                 f"{importer}",
-                "bring in a newer Visual C++ runtime (the newest vc_redist.x64.exe, or conda's "
-                "vc14_runtime)",
+                "bring in a newer Visual C++ runtime (the newest "
+                f"vc_redist.{environment.machine}.exe, or conda's vc14_runtime)",
             )
 
 

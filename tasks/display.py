@@ -71,6 +71,13 @@ class Screen:
         with self._lock:
             self.console.print(text, style=style, markup=False)
 
+    def print_error(self, text: Any, style: str | None = None) -> None:
+        """Print something to standard error, where standard output is for answers."""
+        from rich.console import Console
+
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(text, style=style, markup=False)
+
     def start(self, name: str) -> None:
         """A task begins."""
         with self._lock:

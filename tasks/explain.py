@@ -16,6 +16,7 @@ from tasks import loader, packages, pe, windows
 from tasks.errors import BuildError
 from tasks.flavour import Environment, detect_environment
 from tasks.loader import Closure, Resolution, Rule
+from tasks.search import DAMAGED, look
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Explanation:
 
     Attributes:
         target: what was asked for.
-        closures: one for each module, as if it were the first in its process.
+        closures: one for each module, as if it were the first in its process after `after`.
         elsewhere: missing DLLs that lie somewhere in the environment, where the loader does not
             look: {name: files}.
     """
@@ -41,8 +42,8 @@ class Explanation:
 
 
 def explain(target: str, env: Path | None = None, *, base: Path | None = None,
-            path: tuple[Path, ...] = (), added: tuple[Path, ...] = (), windows: str = "11",
-            system32: Path | None = None) -> Explanation:  # fmt: skip
+            path: tuple[Path, ...] = (), added: tuple[Path, ...] = (), after: tuple[str, ...] = (),
+            windows: str = "11", system32: Path | None = None) -> Explanation:  # fmt: skip
     """Explain how a file, or the modules of an installed package, find their DLLs.
 
     Args:
@@ -50,7 +51,8 @@ def explain(target: str, env: Path | None = None, *, base: Path | None = None,
         env: the environment's folder; by default the one around the file.
         base, path, windows, system32: see `detect_environment`.
         added: folders given to os.add_dll_directory besides those that the packages' own
-            sources tell of.
+            sources tell of, in the order of the calls.
+        after: packages that are imported before. All their modules count as loaded.
 
     Raises:
         BuildError: there is no such file, package or environment.
@@ -75,12 +77,22 @@ def explain(target: str, env: Path | None = None, *, base: Path | None = None,
     else:
         package = packages.find_package(target, environment)
         modules, directories = package.modules, package.dll_directories
-    searched = (*added, *directories, *environment.added_directories)
-    environment = replace(environment, added_directories=tuple(dict.fromkeys(searched)))
-    closures = tuple(loader.closure(module, environment) for module in modules)
+    loaded = loader.startup(environment)
+    for name in after:
+        package = packages.find_package(name, environment)
+        environment = _with_added(package.dll_directories, environment)
+        for module in package.modules:
+            loaded = dict(loader.closure(module, environment, loaded=loaded).loaded)
+    environment = _with_added((*reversed(added), *directories), environment)
+    closures = tuple(loader.closure(module, environment, loaded=loaded) for module in modules)
     missing = {windows_name(r) for closure in closures for r in closure.missing}
     elsewhere = {name: files for name in sorted(missing) if (files := _lying(name, environment))}
     return Explanation(target, environment, closures, elsewhere)
+
+
+def _with_added(folders: tuple[Path, ...], environment: Environment) -> Environment:
+    searched = dict.fromkeys((*folders, *environment.added_directories))
+    return replace(environment, added_directories=tuple(searched))
 
 
 def windows_name(resolution: Resolution) -> str:
@@ -98,15 +110,15 @@ def _environment_of(file: Path) -> Path | None:
 
 def directories_for(file: Path, environment: Environment) -> tuple[Path, ...]:
     """Return the folders that an installed file's package adds; none for a file elsewhere."""
-    try:
-        top = file.relative_to(environment.site_packages.absolute()).parts[0]
-    except ValueError:
-        return ()
-    return packages.dll_directories([top.partition(".")[0], top], environment)
+    tops = packages.top_names(file, environment)
+    return packages.dll_directories(tops, environment) if tops else ()
 
 
 def _lying(name: str, environment: Environment) -> tuple[Path, ...]:
-    return _binaries(environment.prefix).get(name, ())
+    folders = (environment.prefix, *environment.site_folders[1:])
+    found = (path for folder in folders for path in _binaries(folder).get(name, ()))
+    places = ((p, look(Rule.ADDED, p.parent, name, environment)) for p in found)
+    return tuple(path for path, place in places if place.outcome == "found")
 
 
 @cache
@@ -125,15 +137,18 @@ def advice(resolution: Resolution, explanation: Explanation) -> tuple[str, ...]:
         lines.append(shown(resolution.problem, environment))
     for path in explanation.elsewhere.get(windows_name(resolution), ())[:2]:
         if not resolution.problem or str(path) not in resolution.problem:
+            remedy = "on PATH" if environment.searches_path else "after os.add_dll_directory"
             lines.append(
                 f"{shown(path, environment)} has that name, but its folder is not searched: it "
-                "counts if its package is imported first, or after os.add_dll_directory"
+                f"counts if its package is imported first, or {remedy}"
             )
     assemblies = pe.assemblies(resolution.importer)
     if assemblies:
         lines.append(f"{resolution.importer.name}'s manifest asks for {', '.join(assemblies)}")
-    provider = windows.provider(resolution.name, environment.windows)
-    if provider:
+    provider = _provider(resolution, environment)
+    if any(place.outcome == DAMAGED for place in resolution.tried):
+        lines.append("To do: install its package again, or copy the DLL anew.")
+    elif provider:
         lines += [f"It is {provider.what}.", f"To do: {provider.remedy}."]
     else:
         lines.append(
@@ -141,6 +156,10 @@ def advice(resolution: Resolution, explanation: Explanation) -> tuple[str, ...]:
             "or pack the wheel with delvewheel."
         )
     return tuple(lines)
+
+
+def _provider(resolution: Resolution, environment: Environment) -> windows.Provider | None:
+    return windows.provider(resolution.name, environment.windows, environment.machine)
 
 
 def as_data(explanation: Explanation) -> dict[str, Any]:
@@ -152,7 +171,7 @@ def as_data(explanation: Explanation) -> dict[str, Any]:
             "folder": str(environment.prefix),
             "python": str(environment.root),
             "title": environment.title,
-            "windows": windows.editions()[environment.windows],
+            "windows": str(environment.system32 or windows.editions()[environment.windows]),
             "added_directories": [str(path) for path in environment.added_directories],
             "path": [str(path) for path in environment.path],
         },
@@ -173,13 +192,14 @@ def as_data(explanation: Explanation) -> dict[str, Any]:
 
 def _row(resolution: Resolution, explanation: Explanation) -> dict[str, Any]:
     missing = resolution.rule is Rule.MISSING
-    provider = windows.provider(resolution.name, explanation.environment.windows)
+    provider = _provider(resolution, explanation.environment)
     return {
         "name": resolution.name,
         "importer": str(resolution.importer),
         "rule": resolution.rule.value,
         "found": str(resolution.found) if resolution.found else None,
         "delay": resolution.delay,
+        "forwards": resolution.forwards,
         "problem": resolution.problem,
         "tried": [
             {
@@ -189,6 +209,9 @@ def _row(resolution: Resolution, explanation: Explanation) -> dict[str, Any]:
             }
             for place in resolution.tried
         ],
+        "elsewhere": [
+            str(path) for path in explanation.elsewhere.get(windows_name(resolution), ()) if missing
+        ],
         "provider": provider.what if missing and provider else None,
         "remedy": provider.remedy if missing and provider else None,
     }
@@ -197,6 +220,6 @@ def _row(resolution: Resolution, explanation: Explanation) -> dict[str, Any]:
 def shown(path: Path | str, environment: Environment) -> str:
     """Return a path, or a text with paths, without the environment's folder in front."""
     text = str(path)
-    for folder in dict.fromkeys((environment.site_packages, environment.prefix)):
+    for folder in (*environment.site_folders, environment.prefix):
         text = text.replace(str(folder) + os.sep, "")
     return "the environment's folder" if text == str(environment.prefix) else text

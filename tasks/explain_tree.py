@@ -21,10 +21,11 @@ def tree(explanation: Explanation) -> Tree:
     missing. The same places and the same remedy are told once: it should fit on one screen.
     """
     environment = explanation.environment
-    edition = windows.editions()[environment.windows]
-    system = environment.system32 or f"a clean {edition}"
+    system = f"a clean {windows.editions()[environment.windows]}"
+    if environment.system32:
+        system = f"this Windows ({environment.system32})"
     root = Tree(Text(f"{explanation.target}, in {environment.title} on {system}", "bold"))
-    if environment.added_directories:
+    if environment.added_directories and not environment.searches_path:
         present = [path for path in environment.added_directories if path.is_dir()]
         folders = ", ".join(shown(path, environment) for path in present) or "none of them there"
         root.add(Text(f"folders given to add_dll_directory: {folders}", "dim"))
@@ -90,7 +91,7 @@ def _add_imports(
             again = resolution.name in told
             told.add(resolution.name)
             name = f"{resolution.name}: missing{' (see above)' if again else ''}"
-            node = branch.add(Text(name, "bold red"))
+            node = branch.add(Text(name, "bold red").append(_forward(resolution)))
             if again:
                 continue
             places = f"looked in {_places(resolution, environment)}"
@@ -106,7 +107,7 @@ def _add_imports(
                 continue
             place = shown(resolution.found.parent, environment)
             text = Text(f"{resolution.found.name}: ").append(
-                f"{resolution.rule.value} ({place})", "dim"
+                f"{resolution.rule.value} ({place}){_forward(resolution)}", "dim"
             )
             _add_imports(
                 branch.add(text), resolution.found, by_importer, explanation, told, failing
@@ -117,6 +118,12 @@ def _add_imports(
     if failing is None:
         for line in _summary(imports, environment):
             branch.add(Text(line, "dim"))
+
+
+def _forward(resolution: Resolution) -> str:
+    if resolution.forwards is None:
+        return ""
+    return f" ({resolution.importer.name} forwards {resolution.forwards} to it)"
 
 
 def _summary(imports: Sequence[Resolution], environment: Environment) -> list[str]:

@@ -22,10 +22,7 @@ Layout = Literal["python.org", "embeddable", "conda"]
 # in front of the others.
 CONDA_DIRECTORIES = ("Library/mingw-w64/bin", "Library/usr/bin", "Library/bin", "Scripts", "bin")
 
-# conda's Pythons up to 3.9.9 load a module with LOAD_WITH_ALTERED_SEARCH_PATH: PATH counts, and
-# os.add_dll_directory does nothing. Later ones search as python.org's do, with
-# CONDA_DIRECTORIES added. (delvewheel's README says the same of "conda Python < 3.10".)
-_CONDA_SEARCHED_PATH_BEFORE = (3, 9, 10)
+_SYSTEM_SITE = "include-system-site-packages"  # https://docs.python.org/3/library/venv.html
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +39,9 @@ class Environment:
         added_directories: folders given to os.add_dll_directory, and those that conda's Python
             adds by itself, in search order: the one added last is first.
         path: the folders of PATH. A module's imports are not looked up there (except by old
-            conda Pythons), but delay-loaded DLLs are.
-        searches_path: an old conda Python: PATH instead of `added_directories`.
+            Pythons), but delay-loaded DLLs are.
+        searches_path: an old Python: PATH instead of `added_directories`, see `_searches_path`.
+        system_site_packages: a venv in which the packages of its base count too.
         windows: the edition that stands for System32, a key of `windows.editions()`.
         system32: a real System32 to look into instead.
     """
@@ -57,6 +55,7 @@ class Environment:
     added_directories: tuple[Path, ...] = ()
     path: tuple[Path, ...] = ()
     searches_path: bool = False
+    system_site_packages: bool = False
     windows: str = "11"
     system32: Path | None = None
 
@@ -74,6 +73,13 @@ class Environment:
     def site_packages(self) -> Path:
         """Where packages are installed (on Windows `Lib\\site-packages`, in every flavour)."""
         return self.prefix / "Lib" / "site-packages"
+
+    @property
+    def site_folders(self) -> tuple[Path, ...]:
+        """Where packages are imported from: `site_packages`, and a base's that counts too."""
+        if not self.system_site_packages:
+            return (self.site_packages,)
+        return self.site_packages, self.root / "Lib" / "site-packages"
 
     @property
     def title(self) -> str:
@@ -98,6 +104,8 @@ def detect_environment(
         folder: where python.exe is, or a venv's folder.
         base: a venv's base installation, where the `home` in pyvenv.cfg means nothing here.
         added_directories: what the program gives to os.add_dll_directory, the last one first.
+        system32: the System32 of a real Windows. A 32-bit Python sees its SysWOW64 in that place.
+            https://learn.microsoft.com/windows/win32/winprog64/file-system-redirector
         conda_search_modification: CONDA_DLL_SEARCH_MODIFICATION_ENABLE is set. conda's Pythons
             3.8 to 3.10 then search PATH too; later ones take no notice.
 
@@ -109,6 +117,11 @@ def detect_environment(
     root = folder
     if configured:
         home = configured.get("home", "")
+        if not (home or base):
+            raise BuildError(
+                f"{folder / 'pyvenv.cfg'} has no line `home = FOLDER`, so no Python can start "
+                "there: make the venv anew."
+            )
         root = base or host_path(home, near=folder) or Path(home)
     abi = _python_abi(root)
     if abi is None and configured:
@@ -119,26 +132,30 @@ def detect_environment(
             "nor a pyvenv.cfg. Give the folder that holds python.exe."
         )
     layout = _layout(root)
+    machine = _machine(root, abi)
+    if system32 and machine == "x86" and (system32.parent / "SysWOW64").is_dir():
+        system32 = system32.parent / "SysWOW64"
     version = _version(root, abi, configured)
-    searches_path = False
+    searches_path = _searches_path(layout, version)
     if layout == "conda":
         conda = tuple(root / name for name in CONDA_DIRECTORIES)
         path = (root / "Library" / "bin", *path)  # its site.py sees to that
-        if conda_search_modification and version < (3, 11):
+        if conda_search_modification and (3, 8) <= version < (3, 11):
+            searches_path = False
             added_directories = (*conda, *path, *added_directories)
         else:
-            searches_path = version < _CONDA_SEARCHED_PATH_BEFORE
             added_directories = (*added_directories, *conda)
     return Environment(
         root=root,
         prefix=prefix,
         layout=layout,
         version=version,
-        machine=_machine(root, abi),
+        machine=machine,
         abi=abi,
         added_directories=added_directories,
         path=path,
         searches_path=searches_path,
+        system_site_packages=configured.get(_SYSTEM_SITE, "").lower() == "true",
         windows=windows,
         system32=system32,
     )
@@ -167,7 +184,8 @@ def _pyvenv(folder: Path) -> dict[str, str]:
     file = folder / "pyvenv.cfg"
     if not file.is_file():
         return {}
-    lines = (line.partition("=") for line in file.read_text(encoding="utf-8").splitlines())
+    # Notepad and PowerShell 5 put a byte order mark in front.
+    lines = (line.partition("=") for line in file.read_text(encoding="utf-8-sig").splitlines())
     return {key.strip().lower(): value.strip() for key, _, value in lines}
 
 
@@ -193,6 +211,21 @@ def _version(root: Path, abi: str, configured: dict[str, str]) -> tuple[int, ...
     if found := re.search(pattern, " ".join(texts)):
         return tuple(int(number) for number in found[0].split("."))
     return 3, int(minor[1])
+
+
+def _searches_path(layout: Layout, version: tuple[int, ...]) -> bool:
+    """Whether this Python loads a module with LOAD_WITH_ALTERED_SEARCH_PATH.
+
+    PATH counts then, and the folder of python.exe and os.add_dll_directory do not. Every CPython
+    before 3.8 did so (https://docs.python.org/3/whatsnew/3.8.html, ctypes), and conda kept it.
+    conda-forge took over 3.10's patches with a second build of 3.9.9 (python-feedstock, pull
+    request 532) and with 3.8.13 (pull request 562, which closed issue 534). Here all builds of
+    3.9.9 count as old. Anaconda's own channel dropped it within 3.8 and 3.9 too, with releases
+    that are not known here (conda issue 10897; delvewheel's comment in `_wheel_repair.py`).
+    """
+    if version < (3, 8):
+        return True
+    return layout == "conda" and (version < (3, 8, 13) or (3, 9) <= version < (3, 9, 10))
 
 
 def _machine(root: Path, abi: str) -> str:

@@ -13,8 +13,17 @@ then asks in this order:
     7. System32
        and never PATH, the current folder, or C:\\Windows
 
+An export of a DLL may only point into another one (a forwarder: "other.function"). That one is
+looked for in the same way when an import is bound to such an export; it need not stand in any
+import table.
+
 Sources: Microsoft, "Dynamic-link library search order"; LoadLibraryExW, SetDefaultDllDirectories.
-A file for another machine is passed over and the search goes on (LdrpMapDllSearchPath).
+A file for another machine is passed over and the search goes on (LdrpMapDllSearchPath); at one
+that is no DLL at all it ends.
+
+Not modelled: side-by-side assemblies that a manifest asks for, which come before all of this from
+C:\\Windows\\WinSxS or, private ones, from beside the module. A DLL of theirs (msvcr90.dll) is told
+as missing, with the assembly in the advice. Nor what DllMain and running code load.
 """
 
 import filecmp
@@ -26,8 +35,8 @@ from pathlib import Path
 from tasks import windows
 from tasks.errors import BuildError
 from tasks.flavour import Environment, assumed_dlls, detect_environment
-from tasks.pe import read_pe
-from tasks.search import Place, Places, Rule, delay_order, find, look, search_order
+from tasks.pe import forwarders, imported_symbols, read_pe
+from tasks.search import DAMAGED, Place, Places, Rule, find, look, search_order, standard_order
 from tasks.windows import dll_name
 
 __all__ = [
@@ -62,7 +71,9 @@ class Resolution:
         found: the file that is used; None for Windows' own DLLs, and where it is missing.
         tried: the folders in the order in which the loader looked.
         problem: None, or why this does not work, or works otherwise than the files suggest.
-        delay: loaded at the first call, not at import: see `delayed`.
+        delay: loaded at the first call, not at import.
+        forwards: a function that `importer` only forwards to this DLL, where that is why it is
+            loaded; None for an import.
     """
 
     name: str
@@ -72,6 +83,7 @@ class Resolution:
     tried: tuple[Place, ...] = ()
     problem: str | None = None
     delay: bool = False
+    forwards: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,7 @@ def closure(
             closure before.
 
     Raises:
-        BuildError: `module`, or a DLL that it needs, is there but no PE file.
+        BuildError: `module` is no PE file. A DLL that it needs and that is none counts as missing.
     """
     before = startup(environment) if loaded is None else loaded
     state = dict(before)
@@ -132,8 +144,9 @@ def closure(
         problem = f"it is built for {machine}, but this Python for {environment.machine}"
     else:
         state.setdefault(dll_name(module.name), Loaded(module, "import"))
-        resolutions = tuple(_load(module, places, state, environment))
-        later = delay_order(environment)
+        # Several importers may follow the same forwarder to a DLL that is missing.
+        resolutions = tuple(dict.fromkeys(_load(module, places, state, environment)))
+        later = standard_order(environment)
         for importer in (module, *_brought_in(resolutions)):
             resolutions += tuple(_delayed(importer, later, state, environment))
     result = Closure(module, environment, resolutions, state, problem)
@@ -144,7 +157,9 @@ def startup(environment: Environment) -> dict[str, Loaded]:
     """Return the modules that are in the process when the first extension module is imported.
 
     These are python.exe's and pythonXY.dll's imports, and python3.dll, which pythonXY.dll loads
-    by its path before it loads the first extension module (`_Py_CheckPython3`).
+    by its path before it loads the first extension module (`_Py_CheckPython3`). A process starts
+    with the standard search, in which PATH counts, whatever this Python asks for later.
+    https://learn.microsoft.com/windows/win32/dlls/dynamic-link-library-search-order
     """
     return dict(_startup(environment))
 
@@ -153,7 +168,7 @@ def startup(environment: Environment) -> dict[str, Loaded]:
 def _startup(environment: Environment) -> Mapping[str, Loaded]:
     root = environment.root
     state = {name: Loaded(root / name, "python.exe") for name in assumed_dlls(environment)}
-    places = search_order(root, environment)[1:]
+    places = standard_order(environment)
     for name in ("python.exe", environment.python_dll, "python3.dll"):
         file = find(root, name)
         if file:
@@ -215,7 +230,7 @@ def _explain_needed(
     missing: Sequence[Resolution], search: Sequence[Path], environment: Environment
 ) -> str:
     first = missing[0]
-    provider = windows.provider(first.name, environment.windows)
+    provider = windows.provider(first.name, environment.windows, environment.machine)
     others = sorted({dll_name(r.name) for r in missing[1:]} - {dll_name(first.name)})
     return (
         f"{first.name}, which {first.importer.name} needs, is neither in the Python environment "
@@ -233,11 +248,55 @@ def _load(
     for name in read_pe(importer).imports:
         resolution = _resolve(name, importer, places, state, environment)
         yield resolution
-        if resolution.rule in (Rule.MISSING, Rule.LOADED, Rule.API_SET):
+        yield from _load_found(resolution, places, state, environment)
+        if resolution.found and _forwarders(resolution.found):
+            wanted = imported_symbols(importer)[name.lower()]
+            yield from _forwarded(resolution.found, wanted, places, state, environment)
+
+
+def _load_found(
+    resolution: Resolution, places: Places, state: dict[str, Loaded], environment: Environment
+) -> Iterator[Resolution]:
+    if resolution.rule in (Rule.MISSING, Rule.LOADED, Rule.API_SET):
+        return
+    state[dll_name(resolution.name)] = Loaded(resolution.found, resolution.importer.name)
+    if resolution.found:
+        yield from _load(resolution.found, places, state, environment)
+
+
+def _forwarded(
+    file: Path,
+    wanted: Iterable[str],
+    places: Places,
+    state: dict[str, Loaded],
+    environment: Environment,
+) -> Iterator[Resolution]:
+    """Follow those of the functions `wanted` from `file` that point into other DLLs.
+
+    The DLL's name goes to the last dot and gets ".dll" where it has no dot of its own: both
+    "ntdll.f" and "mkl_rt.2.dll.f" are seen (Wine's find_forwarded_export does the same). DLLs that
+    are loaded already are not told: nothing comes of them.
+    """
+    queue = [(file, function) for function in sorted(wanted)]
+    seen = set(queue)
+    for exporter, function in queue:  # grows meanwhile
+        target = _forwarders(exporter).get(function)
+        if target is None:
             continue
-        state[dll_name(name)] = Loaded(resolution.found, importer.name)
-        if resolution.found:
-            yield from _load(resolution.found, places, state, environment)
+        library, _, there = target.rpartition(".")
+        name = library if "." in library else f"{library}.dll"
+        found = _resolve(name, exporter, places, state, environment)
+        if found.rule is not Rule.LOADED:
+            yield replace(found, forwards=function)
+        yield from _load_found(found, places, state, environment)
+        if found.found and (found.found, there) not in seen:
+            seen.add((found.found, there))
+            queue.append((found.found, there))
+
+
+def _forwarders(file: Path) -> Mapping[str, str]:
+    # A venv's base that is out of reach is only assumed to have its files.
+    return forwarders(file) if file.is_file() else {}
 
 
 def _delayed(
@@ -276,6 +335,8 @@ def _resolve(
         tried.append(place)
         if place.outcome == "found":
             return Resolution(name, importer, rule, place.found, tuple(tried), None, delay)
+        if place.outcome == DAMAGED:
+            break
     problem = _near_miss(key, tried, environment)
     return Resolution(name, importer, Rule.MISSING, None, tuple(tried), problem, delay)
 
@@ -286,11 +347,15 @@ def _near_miss(key: str, tried: Sequence[Place], environment: Environment) -> st
         if place.found:
             return f"{place.found} is there, but {place.outcome}"
     searched = {place.folder for place in tried}
-    for folder in environment.path:
-        found = None if folder in searched else find(folder, key)
-        if found:
-            return f"{found} is on PATH, but Python does not look there"
-    return None
+    unsearched = [folder for folder in environment.path if folder not in searched]
+    on_path = [look(Rule.PATH, folder, key, environment) for folder in unsearched]
+    near = [place for place in on_path if place.found]
+    if not near:
+        return None
+    # One that would do tells more than one for another machine that comes before it.
+    best = min(near, key=lambda place: place.outcome != "found")
+    what = "" if best.outcome == "found" else f"; besides, {best.outcome}"
+    return f"{best.found} is on PATH, but Python does not look there{what}"
 
 
 def _clash(key: str, present: Loaded, places: Places, environment: Environment) -> str | None:

@@ -42,16 +42,23 @@ def find_package(name: str, environment: Environment) -> Package:
     Raises:
         BuildError: there is no such package, or it has no extension module.
     """
-    folder = environment.site_packages
-    index = _installed(folder)
+    if not re.fullmatch(r"[\w.-]*\w[\w.-]*", name):
+        raise BuildError(
+            f"{name} is a folder or no name at all: give a file (.pyd or .dll), or the name of an "
+            "installed package, and its environment with --env."
+        )
+    index = _index(environment)
     dist = index.get(normal(name))
     tops = dist.tops if dist else {name}
-    modules = [path for top in tops for path in _modules(folder, top)]
+    # A venv's copy hides that of its base.
+    found = ([m for top in tops for m in _modules(f, top)] for f in environment.site_folders)
+    modules = next((modules for modules in found if modules), None)
     if not modules:
         known = dist or any(name in other.tops for other in index.values())
         what = "has no extension module" if known else "is not installed"
+        folders = " or ".join(map(str, environment.site_folders))
         raise BuildError(
-            f"{name} {what} in {folder}. Give a file (.pyd or .dll), the name of a package with "
+            f"{name} {what} in {folders}. Give a file (.pyd or .dll), the name of a package with "
             "extension modules, or another environment with --env."
         )
     return Package(name, tuple(sorted(modules)), dll_directories(tops, environment))
@@ -64,17 +71,27 @@ def dll_directories(tops: Iterable[str], environment: Environment) -> tuple[Path
         tops: top-level names in site-packages; what their distributions require is added too,
             since its folders are there once the requirement is imported.
     """
-    folder = environment.site_packages
-    index = _installed(folder)
+    index = _index(environment)
     queue = [key for key, dist in index.items() if dist.tops & set(tops)]
     everything = set(tops)
     for key in queue:  # grows meanwhile
         everything |= index[key].tops
         queue += [name for name in index[key].requires if name in index and name not in queue]
-    added = list(_startup_directories(folder))
+    added = [path for folder in environment.site_folders for path in _startup_directories(folder)]
     for top in sorted(everything):
-        added += _declared(folder, (folder / top).glob("*.py"))
+        folder = next((f for f in environment.site_folders if (f / top).is_dir()), None)
+        if folder:
+            added += _declared(folder, (folder / top).glob("*.py"))
     return tuple(dict.fromkeys(reversed(added)))
+
+
+def top_names(file: Path, environment: Environment) -> tuple[str, ...]:
+    """Return the top-level names that an installed file belongs to; none for a file elsewhere."""
+    for folder in environment.site_folders:
+        if file.is_relative_to(folder.absolute()):
+            top = file.relative_to(folder.absolute()).parts[0]
+            return top.partition(".")[0], top
+    return ()
 
 
 def binaries(folder: Path) -> Iterator[Path]:
@@ -95,6 +112,12 @@ class _Dist:
     name: str
     tops: frozenset[str]
     requires: tuple[str, ...]
+
+
+def _index(environment: Environment) -> dict[str, _Dist]:
+    """The distributions that an environment can import, by normal name; a venv's own win."""
+    folders = reversed(environment.site_folders)
+    return {key: dist for folder in folders for key, dist in _installed(folder).items()}
 
 
 @cache

@@ -52,7 +52,7 @@ def read_pe(path: Path) -> PEFile:
     Raises:
         BuildError: there is no such file, or it is no PE file.
     """
-    return _read_pe(*_key(path))
+    return _tables(*_key(path)).read
 
 
 def imported_symbols(path: Path) -> dict[str, frozenset[str]]:
@@ -60,17 +60,17 @@ def imported_symbols(path: Path) -> dict[str, frozenset[str]]:
 
     Imports by ordinal are spelled "#12".
     """
-    return _imported_symbols(*_key(path))
+    return _tables(*_key(path)).symbols
 
 
 def exports(path: Path) -> frozenset[str]:
     """Return the names that `path` exports; exports without a name are spelled "#12"."""
-    return frozenset(_exports(*_key(path)))
+    return _exports(*_key(path))
 
 
 def forwarders(path: Path) -> dict[str, str]:
     """Return the exports that only point into another DLL: {export: "DLL.function"}."""
-    return {name: target for name, target in _exports(*_key(path)).items() if target}
+    return _tables(*_key(path)).forwarders
 
 
 def signer(path: Path) -> str | None:
@@ -123,12 +123,20 @@ def _key(path: Path) -> tuple[Path, int, int]:
     return path, status.st_size, status.st_mtime_ns
 
 
+@dataclass(frozen=True)
+class _Tables:
+    read: PEFile
+    symbols: dict[str, frozenset[str]]
+    forwarders: dict[str, str]
+
+
 @cache
-def _read_pe(path: Path, size: int, mtime_ns: int) -> PEFile:
-    binary = _parse(path, "imports")
+def _tables(path: Path, size: int, mtime_ns: int) -> _Tables:
+    """What loading needs, in one go: most of the time goes into reading the file."""
+    binary = _parse(path, "imports", "exports")
     header, optional = binary.header, binary.optional_header
     machine = int(header.machine)
-    return PEFile(
+    read = PEFile(
         path=path,
         machine=MACHINES.get(machine, f"{machine:#x}"),
         is_dll=bool(int(header.characteristics) & _IMAGE_FILE_DLL),
@@ -137,33 +145,30 @@ def _read_pe(path: Path, size: int, mtime_ns: int) -> PEFile:
         linker_version=(optional.major_linker_version, optional.minor_linker_version),
         timestamp=header.time_date_stamps,
     )
-
-
-@cache
-def _imported_symbols(path: Path, size: int, mtime_ns: int) -> dict[str, frozenset[str]]:
-    binary = _parse(path, "imports")
-    return {
+    symbols = {
         _text(dll.name).lower(): frozenset(
             f"#{entry.ordinal}" if entry.is_ordinal else _text(entry.name) for entry in dll.entries
         )
         for dll in binary.imports
     }
+    table = binary.get_export()
+    forwarders = {
+        _export_name(entry): f"{info.library}.{info.function}"
+        for entry in (table.entries if table else ())
+        if (info := entry.forward_information if entry.is_forwarded else None)
+    }
+    return _Tables(read, symbols, forwarders)
 
 
 @cache
-def _exports(path: Path, size: int, mtime_ns: int) -> dict[str, str]:
+def _exports(path: Path, size: int, mtime_ns: int) -> frozenset[str]:
     binary = _parse(path, "exports")
     table = binary.get_export()
-    if table is None:
-        return {}
-    return {
-        _text(entry.name) or f"#{entry.ordinal}": (
-            f"{entry.forward_information.library}.{entry.forward_information.function}"
-            if entry.is_forwarded
-            else ""
-        )
-        for entry in table.entries
-    }
+    return frozenset(_export_name(entry) for entry in table.entries) if table else frozenset()
+
+
+def _export_name(entry: lief.PE.ExportEntry) -> str:
+    return _text(entry.name) or f"#{entry.ordinal}"
 
 
 @cache

@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,7 +36,7 @@ class Reporter:
 
     def __init__(self, outstream: Any, options: Any):
         self.rows: dict[str, Row] = {}
-        self.failed: list[tuple[str, BaseFail]] = []
+        self.failed: list[tuple[Any, BaseFail]] = []
         self.errors: list[str] = []
         self.selected: list[str] = []
         self.started = time.monotonic()
@@ -92,7 +93,7 @@ class Reporter:
         if _is_tool(task) and not fail.report:
             return  # the answer was no, and it has been printed
         seconds = screen.finish(task.name, failed=True)
-        self.failed.append((task.name, fail))
+        self.failed.append((task, fail))
         self._row(task, "failed", seconds, None)
 
     def _row(self, task: Any, result: str, seconds: float | None, made: Any) -> None:
@@ -117,8 +118,8 @@ class Reporter:
         screen.close()
         if self.rows and any(row.made or row.seconds for row in self.rows.values()):
             screen.print(summary_table(self.rows, project()))
-        for name, fail in self.failed:
-            print_failure(name, fail)
+        for task, fail in self.failed:
+            print_failure(task.name, fail, screen.print_error if _is_tool(task) else screen.print)
         for error in self.errors:
             screen.print(error, style="red")
         if interrupted:
@@ -195,20 +196,20 @@ def summary_table(rows: dict[str, Row], project: Project) -> Any:
     return table
 
 
-def print_failure(name: str, fail: BaseFail) -> None:
+def print_failure(name: str, fail: BaseFail, out: Callable[..., None] = screen.print) -> None:
     """What went wrong, the end of the log, where the log is, what to do next."""
     error: BuildError | None = getattr(fail, "build_error", None)
     if error is None:
-        screen.print(f"{name}: {fail.get_msg().strip()}", style="red")
+        out(f"{name}: {fail.get_msg().strip()}", style="red")
         return
-    screen.print(f"{name}: {error.message}", style="red")
+    out(f"{name}: {error.message}", style="red")
     for line in error.tail:
-        screen.print(f"    {line}", style="dim")
+        out(f"    {line}", style="dim")
     if error.log:
         for line in _triage(Path(error.log)):
-            screen.print(f"    {line}", style="yellow")
-        screen.print(f"    the whole log: {project().shown(Path(error.log))}")
-        screen.print(f'    when it is mended, run "doit {name}" again')
+            out(f"    {line}", style="yellow")
+        out(f"    the whole log: {project().shown(Path(error.log))}")
+        out(f'    when it is mended, run "doit {name}" again')
 
 
 def search_prefixes(project: Project) -> list[Path]:

@@ -8,9 +8,11 @@ from functools import cache
 from pathlib import Path
 
 from tasks import windows
+from tasks.errors import BuildError
 from tasks.flavour import Environment
 from tasks.pe import read_pe
 
+DAMAGED = "it is no Windows DLL (no PE headers): a download error page, or a cut-off copy"
 _BITS = {"x86": " (32-bit)", "x64": " (64-bit)"}
 _TICK_NS = 2_000_000_000  # FAT keeps times to two seconds
 
@@ -42,7 +44,7 @@ class Place:
     Attributes:
         folder: None for System32 as an edition's list stands for it.
         found: the file, or None.
-        outcome: "found", "not there", or "it is built for x86 (32-bit)".
+        outcome: "found", "not there", "it is built for x86 (32-bit)", or `DAMAGED`.
     """
 
     rule: Rule
@@ -65,9 +67,10 @@ def search_order(module_folder: Path, environment: Environment) -> Places:
     )
 
 
-def delay_order(environment: Environment) -> Places:
-    """The folders for a delay-loaded DLL: the helper calls plain LoadLibrary.
+def standard_order(environment: Environment) -> Places:
+    """The folders for what python.exe needs to start, and for a delay-loaded DLL.
 
+    For the second the helper calls plain LoadLibrary.
     https://learn.microsoft.com/cpp/build/reference/understanding-the-helper-function
     C:\\Windows and the current folder, which come before PATH, are left out.
     """
@@ -88,7 +91,10 @@ def look(rule: Rule, folder: Path | None, key: str, environment: Environment) ->
         return Place(rule, folder, None, "not there")
     if rule is Rule.SYSTEM:
         return Place(rule, folder, None, "found")
-    machine = read_pe(found).machine
+    try:
+        machine = read_pe(found).machine
+    except BuildError:
+        return Place(rule, folder, found, DAMAGED)
     if machine != environment.machine:
         return Place(rule, folder, found, f"it is built for {machine}{_BITS.get(machine, '')}")
     return Place(rule, folder, found, "found")

@@ -1,6 +1,7 @@
 """explain, audit, trace, triage - questions, answered for any Windows environment or log.
 
-    doit explain --pe FILE_OR_PACKAGE [--env DIR] [--windows NAME] [--path DIRS] [--json]
+    doit explain --pe FILE_OR_PACKAGE [--env DIR] [--windows NAME] [--path DIRS] [--add DIR]
+                 [--after PACKAGE] [--json]
                                             why a module loads or does not
     doit audit [--env DIR] [--windows NAME] [--json]
                                             what is wrong in an environment
@@ -9,7 +10,8 @@
                                             what Windows' loader did, beside the model
     doit triage --log FILE [--json]         what a build log means
 
-They print their answer and nothing else; the exit status is 1 where something does not load.
+They print their answer and nothing else; the exit status is 1 where something does not load, and
+2 where the question cannot be answered: standard error says why.
 Without --env the question is about the environment that was built here.
 """
 
@@ -21,7 +23,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from doit.exceptions import TaskFailed
+from doit import get_initial_workdir
+from doit.exceptions import BaseFail, TaskError, TaskFailed
 
 from tasks import explain as explaining
 from tasks import loadtrace, procmon, windows_python
@@ -31,7 +34,7 @@ from tasks.errors import BuildError
 from tasks.flavour import Environment, detect_environment
 from tasks.project import Project
 from tasks.reporter import search_prefixes
-from tasks.stage import Job, failed
+from tasks.stage import Job
 from tasks.windows import find_edition
 
 Option = dict[str, Any]
@@ -45,9 +48,17 @@ PATH: Option = {
     "help": f"the folders of PATH, with {os.pathsep} between them (default: on Windows its PATH)",
 }  # fmt: skip
 WINDOWS: Option = {
-    "name": "windows", "long": "windows", "type": str, "default": "11",
-    "help": "the freshly installed Windows whose System32 is assumed: 10, 11, N (without Media "
-    "Foundation) or server",
+    "name": "windows", "long": "windows", "type": str, "default": "",
+    "help": "assume the System32 of a freshly installed Windows: 10, 11, N (without Media "
+    "Foundation) or server (default: on Windows this machine's System32, elsewhere 11)",
+}  # fmt: skip
+ADD: Option = {
+    "name": "add", "long": "add", "type": list, "default": [],
+    "help": "a folder that the program gives to os.add_dll_directory; may be given several times",
+}  # fmt: skip
+AFTER: Option = {
+    "name": "after", "long": "after", "type": list, "default": [],
+    "help": "an installed package that is imported before; may be given several times",
 }  # fmt: skip
 JSON: Option = {
     "name": "as_json", "long": "json", "type": bool, "default": False,
@@ -72,20 +83,24 @@ def _show(data: Any, text: Callable[[], Any], as_json: bool) -> None:
     console.print(answer)
 
 
-def explain(project: Project, pe: str, env: str, windows: str, path: str, as_json: bool) -> bool:
+def explain(project: Project, pe: str, env: str, windows: str, path: str, add: list[str],
+            after: list[str], as_json: bool) -> bool:  # fmt: skip
     """Explain how a file or a package finds its DLLs; returns whether everything loads."""
     from tasks.explain_tree import tree
 
     if not pe:
         raise BuildError("say what to explain: doit explain --pe FILE_OR_PACKAGE [--env DIR]")
-    is_file = Path(pe).is_file()
-    folder = Path(env) if env else None if is_file else project.environment
+    is_file = _given(pe).is_file()
+    folder = _given(env) if env else None if is_file else project.environment
     folders = path or (os.environ.get("PATH", "") if windows_python.WINDOWS else "")
     explanation = explaining.explain(
-        str(Path(pe).absolute()) if is_file else pe,
+        str(_given(pe)) if is_file else pe,
         folder,
-        windows=find_edition(windows),
-        path=tuple(Path(name) for name in folders.split(os.pathsep) if name),
+        path=tuple(_given(name) for name in folders.split(os.pathsep) if name),
+        added=tuple(_given(name) for name in add),
+        after=tuple(after),
+        windows=_edition(windows),
+        system32=_system32(windows),
     )
     _show(explaining.as_data(explanation), lambda: tree(explanation), as_json)
     return explanation.exit_status == 0
@@ -102,8 +117,24 @@ def audit(project: Project, env: str, windows: str, as_json: bool) -> bool:
 
 
 def _environment(project: Project, env: str, windows: str) -> Environment:
-    folder = Path(env) if env else project.environment
-    return detect_environment(folder, windows=find_edition(windows))
+    folder = _given(env) if env else project.environment
+    return detect_environment(folder, windows=_edition(windows), system32=_system32(windows))
+
+
+def _given(path: str) -> Path:
+    """A path as its user means it; doit itself changes to the folder of dodo.py."""
+    return Path(get_initial_workdir() or "", path).absolute()
+
+
+def _edition(name: str) -> str:
+    return find_edition(name or "11")
+
+
+def _system32(edition: str) -> Path | None:
+    """This machine's System32, unless another Windows is asked for."""
+    if edition or not windows_python.WINDOWS:
+        return None
+    return Path(os.environ["SYSTEMROOT"], "System32")
 
 
 def trace(
@@ -195,11 +226,13 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
     """explain, audit, triage and trace."""
 
     def tool(name: str, doc: str, answer: Callable[..., bool], *options: Option) -> dict[str, Any]:
-        def action(**given: Any) -> TaskFailed | None:
+        def action(**given: Any) -> BaseFail | None:
             try:
                 return None if answer(project, **given) else TaskFailed("", report=False)
             except BuildError as error:
-                return failed(error)
+                failure = TaskError(error.message)
+                failure.build_error = error
+                return failure
 
         return {
             "basename": name,
@@ -229,7 +262,7 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
     }  # fmt: skip
     yield tool(
         "explain", "why a DLL is found or not: --pe FILE_OR_PACKAGE", explain,
-        what, ENV, WINDOWS, PATH,
+        what, ENV, WINDOWS, PATH, ADD, AFTER,
     )  # fmt: skip
     yield tool(
         "audit", "every DLL of an environment: clashes, missing, wrong machine", audit, ENV, WINDOWS

@@ -106,12 +106,13 @@ def python_org_dlls() -> frozenset[str]:
 
 
 @cache
-def provider(name: str, edition: str | None = None) -> Provider | None:
+def provider(name: str, edition: str | None = None, machine: str = "x64") -> Provider | None:
     """Return who usually brings the DLL `name`; None if unknown.
 
     Args:
         edition: a key of `editions`; a DLL that only this edition lacks is answered with the
             way to add it.
+        machine: of the Python that asks: "x64", "x86" or "arm64".
     """
     name = dll_name(name)
     data = _data()
@@ -121,7 +122,7 @@ def provider(name: str, edition: str | None = None) -> Provider | None:
     stem = name.rsplit(".", 1)[0]
     for entry in data["providers"]:
         if re.fullmatch(entry["match"], stem):
-            return Provider(entry["what"], entry["remedy"])
+            return Provider(entry["what"], entry["remedy"].replace("{machine}", machine))
     return None
 
 

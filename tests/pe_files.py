@@ -7,7 +7,7 @@ import re
 import struct
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +23,7 @@ def make_dll(
     *,
     delay: Sequence[str] = (),
     exports: Sequence[str] = (),
+    forwards: Mapping[str, str] | None = None,
     machine: str = "x64",
     manifest: str = "",
     version: str = "",
@@ -35,13 +36,24 @@ def make_dll(
 
     Args:
         exports: names of further functions that it exports.
+        forwards: functions that it exports by pointing into another DLL: {"f": "other.g"}. Its
+            own function may be among them.
         manifest: a side-by-side manifest to put inside.
         version: a file version, "14.38.33130.0", to put inside.
         linker_version: what the header says of the linker.
     """
     pytest.importorskip("ziglang", reason="zig makes the PE files of this test")
     data = bytearray(
-        _build(path.name, tuple(imports), tuple(delay), tuple(exports), machine, manifest, version)
+        _build(
+            path.name,
+            tuple(imports),
+            tuple(delay),
+            tuple(exports),
+            tuple((forwards or {}).items()),
+            machine,
+            manifest,
+            version,
+        )
     )
     (header,) = struct.unpack_from("<I", data, 0x3C)
     struct.pack_into("<BB", data, header + 4 + 20 + 2, *linker_version)
@@ -56,6 +68,7 @@ def _build(
     imports: tuple[str, ...],
     delay: tuple[str, ...],
     exports: tuple[str, ...],
+    forwards: tuple[tuple[str, str], ...],
     machine: str,
     manifest: str,
     version: str,
@@ -64,7 +77,7 @@ def _build(
     used = [*imports, *delay]
     lines = [f"__declspec(dllimport) int {function(dll)}(void);" for dll in used]
     calls = " + ".join(f"{function(dll)}()" for dll in used) or "1"
-    for exported in (function(name), *exports):
+    for exported in (*({function(name)} - dict(forwards).keys()), *exports):
         lines.append(f"__declspec(dllexport) int {exported}(void) {{ return {calls}; }}")
     lines.append("void *__delayLoadHelper2(void *a, void *b) { return 0; }")
     with tempfile.TemporaryDirectory() as temporary:
@@ -85,6 +98,7 @@ def _build(
             (folder / "dll.res").write_bytes(_resource(0, 0, b"") + b"".join(resources))
             inputs.append("dll.res")
         options = ["/lldmingw", "/dll", "/noentry", *(f"/delayload:{dll}" for dll in delay)]
+        options += [f"/export:{forward}={target}" for forward, target in forwards]
         zig(folder, "lld-link", *options, f"/out:{name}", "/implib:own.implib", *inputs)
         return (folder / name).read_bytes()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pe_files import function, make_dll, make_python
 from rich.console import Console
+from test_packages import DELVEWHEEL, install, make_venv
 
 from tasks.audit import Finding, as_data, audit, table
 from tasks.flavour import detect_environment
@@ -111,7 +112,7 @@ def test_a_runtime_older_than_the_toolset_of_a_module_is_named(python: Path, pac
     assert findings(python, "runtime") == []
     make_dll(package / "new.pyd", ["MSVCP140.dll"], linker_version=(14, 40))
     (finding,) = findings(python, "runtime")
-    assert finding.file == runtime
+    assert finding.file == runtime and "vc_redist.x64.exe" in finding.remedy
     assert "14.29.30133.0 is older than the toolset 14.40 that built" in finding.message
 
 
@@ -121,6 +122,36 @@ def test_a_function_that_a_dll_does_not_have_is_serious(python: Path, package: P
     (finding,) = findings(python, "function")
     assert finding.serious and finding.file == package / "m.pyd"
     assert f"calls {function('own.dll')}" in finding.message
+
+
+def test_a_function_that_is_forwarded_to_a_dll_without_it_is_serious(
+    python: Path, package: Path
+) -> None:
+    make_dll(package / "m.pyd", ["own.dll"])
+    make_dll(package / "own.dll", forwards={function("own.dll"): "other.value"})
+    (lacking,) = findings(python, "missing")
+    assert lacking.file == package / "own.dll" and "needs other.dll" in lacking.message
+    make_dll(package / "other.dll")
+    (finding,) = findings(python, "function")
+    assert finding.serious and finding.file == package / "m.pyd"
+    assert f"calls value, which {package / 'other.dll'} does not export" in finding.message
+
+
+@pytest.mark.parametrize("sees_base", [False, True])
+def test_packages_of_a_venvs_base_count_only_where_the_venv_sees_them(
+    tmp_path: Path, python: Path, sees_base: bool
+) -> None:
+    base = detect_environment(python)
+    files = {
+        "numeric/__init__.py": DELVEWHEEL,
+        "numeric/_core.pyd": "blas.dll",
+        "numeric/_broken.pyd": "absent.dll",
+        "numeric.libs/blas.dll": "",
+    }
+    install(base, "numeric", files)
+    venv = make_venv(tmp_path / "venv", base, sees_base=sees_base)
+    lacking = [f.file.name for f in audit(venv) if f.kind == "missing"]
+    assert lacking == (["_broken.pyd"] if sees_base else [])
 
 
 def test_serious_findings_come_first_and_all_are_shown(python: Path, package: Path) -> None:

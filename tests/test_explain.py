@@ -3,7 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
-from pe_files import make_dll, make_python
+from pe_files import function, make_dll, make_python
 from rich.console import Console
 from test_packages import DELVEWHEEL, install
 
@@ -66,6 +66,17 @@ def test_the_missing_dll_of_a_copied_dll_is_shown_below_it(extension: Path) -> N
     assert "Visual C++ 2010 runtime, which Windows 10 and 11 do not have" in shown
 
 
+def test_a_dll_that_is_missing_for_a_forwarder_is_told_as_such(python: Path) -> None:
+    folder = python / "DLLs"
+    module = make_dll(folder / "m.pyd", ["own.dll"])
+    make_dll(folder / "own.dll", forwards={function("own.dll"): "other.value"})
+    explanation = explain(str(module))
+    assert explanation.exit_status == 1
+    assert "other.dll: missing (own.dll forwards own_dll_value to it)" in text(explanation)
+    rows = {row["name"]: row for row in as_data(explanation)["modules"][0]["imports"]}
+    assert rows["other.dll"]["forwards"] == "own_dll_value"
+
+
 def test_a_module_that_loads_says_by_which_rule_it_finds_each_dll(extension: Path) -> None:
     pthreads(extension.parent)
     make_dll(extension.parent / "msvcr100.dll")
@@ -88,10 +99,58 @@ def test_a_dll_elsewhere_in_the_environment_is_pointed_out(extension: Path) -> N
     assert "pthreadVC2.dll has that name, but its folder is not searched" in shown
 
 
+def test_a_dll_elsewhere_for_another_machine_is_not_pointed_out(extension: Path) -> None:
+    make_dll(extension.parent / "lib" / "pthreadVC2.dll", machine="x86")
+    assert "has that name" not in text(explain(str(extension)))
+
+
+def test_the_remedy_is_for_the_machine_of_python(tmp_path: Path) -> None:
+    root = make_python(tmp_path / "Python311-32", machine="x86")
+    module = make_dll(root / "DLLs" / "m.pyd", ["MSVCP140.dll"], machine="x86")
+    assert "vc_redist.x86.exe" in text(explain(str(module)))
+
+
+def test_a_python_that_searches_path_is_not_advised_to_add_folders(tmp_path: Path) -> None:
+    root = make_python(tmp_path / "env", conda="3.9.5", version="39")
+    module = make_dll(root / "Lib" / "site-packages" / "m.pyd", ["other.dll"])
+    make_dll(root / "Lib" / "site-packages" / "other.libs" / "other.dll")
+    shown = text(explain(str(module)))
+    assert "if its package is imported first, or on PATH" in shown
+    assert "add_dll_directory" not in shown
+
+
 def test_a_folder_that_the_program_adds_can_be_given(extension: Path) -> None:
     folder = pthreads(extension.parent / "lib").parent
     make_dll(folder / "MSVCR100.dll")
     assert explain(str(extension), added=(folder,)).exit_status == 0
+
+
+def test_what_another_package_loaded_before_is_used(python: Path) -> None:
+    environment = detect_environment(python)
+    files = {
+        "numeric/__init__.py": DELVEWHEEL,
+        "numeric/_core.pyd": "blas.dll",
+        "numeric.libs/blas.dll": "",
+    }
+    folder = install(environment, "numeric", files)
+    install(environment, "user", {"user/_c.pyd": "blas.dll"})
+    assert explain("user", python).exit_status == 1
+    explanation = explain("user", python, after=("numeric",))
+    assert explanation.exit_status == 0
+    (row,) = as_data(explanation)["modules"][0]["imports"]
+    assert row["rule"] == "already loaded"
+    assert row["found"] == str(folder / "numeric.libs" / "blas.dll")
+
+
+def test_one_damaged_dll_does_not_hide_the_rest(extension: Path) -> None:
+    pthreads(extension.parent).write_text("<html>", encoding="utf-8")
+    explanation = explain(str(extension))
+    assert explanation.exit_status == 1
+    shown = text(explanation)
+    assert "pthreadVC2.dll: missing" in shown
+    assert "pthreadVC2.dll is there, but it is no Windows DLL (no PE headers)" in shown
+    assert "To do: install its package again" in shown
+    assert "loaded already: python311.dll, KERNEL32.dll" in shown
 
 
 def test_a_manifest_that_asks_for_an_assembly_is_told(extension: Path) -> None:
@@ -150,6 +209,14 @@ def test_the_data_for_programs_is_json_and_has_every_import(extension: Path) -> 
     assert rules["python311.dll"] == rules["KERNEL32.dll"] == "already loaded"
     missing = next(row for row in module["imports"] if row["name"] == "pthreadVC2.dll")
     assert missing["provider"] == "pthreads-win32" and missing["tried"]
+
+
+def test_the_data_for_programs_says_where_else_a_missing_dll_lies(extension: Path) -> None:
+    file = pthreads(extension.parent / "lib")
+    (module,) = as_data(explain(str(extension)))["modules"]
+    rows = {row["name"]: row["elsewhere"] for row in module["imports"]}
+    assert rows["pthreadVC2.dll"] == [str(file)]
+    assert rows["python311.dll"] == []
 
 
 def test_the_environment_around_a_file_is_found(extension: Path, python: Path) -> None:

@@ -52,12 +52,28 @@ def test_current_conda_adds_its_five_folders_in_the_order_of_its_patch(tmp_path:
 
 @pytest.mark.parametrize(
     ("version", "searches_path"),
-    [("3.8.20", True), ("3.9.5", True), ("3.9.10", False), ("3.10.4", False)],
+    [
+        ("3.8.12", True),
+        ("3.8.13", False),
+        ("3.8.20", False),
+        ("3.9.5", True),
+        ("3.9.9", True),
+        ("3.9.10", False),
+        ("3.10.4", False),
+    ],
 )
 def test_early_conda_searched_path(tmp_path: Path, version: str, searches_path: bool) -> None:
     major, minor, _ = version.split(".")
     make_python(tmp_path, conda=version, version=major + minor)
     assert detect_environment(tmp_path).searches_path is searches_path
+
+
+@pytest.mark.parametrize(("version", "searches_path"), [("37", True), ("38", False)])
+def test_every_python_before_3_8_searched_path(
+    tmp_path: Path, version: str, searches_path: bool
+) -> None:
+    python = make_python(tmp_path, version=version)
+    assert detect_environment(python).searches_path is searches_path
 
 
 @pytest.mark.parametrize(("version", "counts"), [("3.10.4", True), ("3.11.8", False)])
@@ -90,6 +106,30 @@ def test_a_venv_runs_the_python_exe_of_its_base(tmp_path: Path) -> None:
     assert flavour.assumed_dlls(environment) == frozenset()
 
 
+def test_a_venv_may_see_the_packages_of_its_base(tmp_path: Path) -> None:
+    base = make_python(tmp_path / "base")
+    venv = tmp_path / "venv"
+    venv.mkdir()
+    text = f"home = {base}\ninclude-system-site-packages = true\nversion = 3.11.9\n"
+    (venv / "pyvenv.cfg").write_text(text, encoding="utf-8")
+    assert detect_environment(venv).site_folders == (
+        venv / "Lib" / "site-packages",
+        base / "Lib" / "site-packages",
+    )
+
+
+def test_a_byte_order_mark_in_a_venvs_settings_is_passed_over(tmp_path: Path) -> None:
+    base = make_python(tmp_path / "base")
+    (tmp_path / "pyvenv.cfg").write_text(f"home = {base}\n", encoding="utf-8-sig")
+    assert detect_environment(tmp_path).root == base
+
+
+def test_a_venv_that_names_no_base_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pyvenv.cfg").write_text("version = 3.11.9\n", encoding="utf-8")
+    with pytest.raises(BuildError, match=r"pyvenv\.cfg has no line `home = FOLDER`"):
+        detect_environment(tmp_path)
+
+
 def test_a_venv_whose_base_is_out_of_reach_stands_on_what_python_org_installs(
     tmp_path: Path,
 ) -> None:
@@ -114,6 +154,17 @@ def test_a_windows_path_is_found_in_the_wine_prefix_that_holds_the_venv(tmp_path
     assert flavour.host_path("C:\\Python311", near=venv) == base
     assert flavour.host_path("C:\\Python312", near=venv) is None
     assert flavour.host_path("Z:" + str(base).replace("/", "\\"), near=tmp_path) == base
+
+
+@pytest.mark.parametrize(("machine", "name"), [("x64", "System32"), ("x86", "SysWOW64")])
+def test_a_32_bit_python_has_another_folder_for_system32(
+    tmp_path: Path, machine: str, name: str
+) -> None:
+    for folder in ("System32", "SysWOW64"):
+        (tmp_path / "Windows" / folder).mkdir(parents=True)
+    python = make_python(tmp_path / "Python311", machine=machine)
+    environment = detect_environment(python, system32=tmp_path / "Windows" / "System32")
+    assert environment.system32 == tmp_path / "Windows" / name
 
 
 def test_a_folder_without_a_python_is_refused(tmp_path: Path) -> None:

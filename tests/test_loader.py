@@ -2,7 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pe_files import make_dll, make_python
+from pe_files import function, make_dll, make_python
 
 from tasks import loader
 from tasks.errors import BuildError
@@ -104,6 +104,21 @@ def test_a_dll_on_path_only_is_missing_and_said_to_be_there(python: Path, packag
     assert missing.problem and "own.dll is on PATH, but Python does not look" in missing.problem
 
 
+def test_a_dll_on_path_that_would_not_help_is_said_to_be_for_another_machine(
+    python: Path, package: Path
+) -> None:
+    first, second = python.parent / "first", python.parent / "second"
+    make_dll(first / "own.dll", machine="x86")
+    module = make_dll(package / "m.pyd", ["own.dll"])
+    (missing,) = closure(module, detect_environment(python, path=(first, second))).missing
+    assert missing.problem and missing.problem.endswith(
+        "Python does not look there; besides, it is built for x86 (32-bit)"
+    )
+    right = make_dll(second / "own.dll")
+    (missing,) = closure(module, detect_environment(python, path=(first, second))).missing
+    assert missing.problem == f"{right} is on PATH, but Python does not look there"
+
+
 def test_an_early_conda_finds_a_dll_on_path(tmp_path: Path) -> None:
     make_python(tmp_path / "env", conda="3.9.5", version="39")
     tool = make_dll(tmp_path / "tools" / "own.dll")
@@ -114,6 +129,26 @@ def test_an_early_conda_finds_a_dll_on_path(tmp_path: Path) -> None:
     result = closure(module, environment)
     assert of(result, "own.dll").rule is Rule.PATH
     assert not [place for r in result.resolutions for place in r.tried if place.rule is Rule.ADDED]
+
+
+def test_an_early_conda_starts_with_the_runtime_beside_python_exe(tmp_path: Path) -> None:
+    root = make_python(tmp_path / "env", conda="3.9.5", version="39")
+    module = make_dll(root / "Lib" / "m.pyd", ["python39.dll", "VCRUNTIME140.dll"])
+    result = closure(module, detect_environment(root))
+    assert of(result, "python39.dll").found == root / "python39.dll"
+    assert of(result, "VCRUNTIME140.dll").found == root / "vcruntime140.dll"
+    assert result.loads
+
+
+def test_what_python_exe_needs_to_start_may_lie_on_path(tmp_path: Path) -> None:
+    root = make_python(tmp_path / "env")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    runtime = shutil.move(root / "vcruntime140.dll", tools)
+    environment = detect_environment(root, path=(tools,), added_directories=(tmp_path / "added",))
+    make_dll(tmp_path / "added" / "vcruntime140.dll")
+    module = make_dll(root / "Lib" / "m.pyd", ["VCRUNTIME140.dll"])
+    assert of(closure(module, environment), "VCRUNTIME140.dll").found == Path(runtime)
 
 
 def test_conda_finds_dlls_in_library_bin(tmp_path: Path) -> None:
@@ -203,6 +238,67 @@ def test_dlls_that_import_each_other_come_to_an_end(python: Path, package: Path)
     assert {file.name for file in result.files} == {"a.dll", "b.dll"}
 
 
+def test_a_dll_that_an_imported_function_is_forwarded_to_is_loaded(
+    python: Path, package: Path
+) -> None:
+    forwards = {function("own.dll"): "other.value", "unused": "absent.value"}
+    own = make_dll(package / "own.dll", forwards=forwards)
+    module = make_dll(package / "m.pyd", ["own.dll"])
+    result = closure(module, detect_environment(python))
+    (missing,) = result.missing
+    assert (missing.name, missing.importer) == ("other.dll", own)
+    assert missing.forwards == function("own.dll")
+    other = make_dll(package / "other.dll", ["needed.dll"], exports=["value"])
+    needed = make_dll(package / "needed.dll")
+    result = closure(module, detect_environment(python))
+    assert result.loads
+    assert result.files == (own, other, needed)
+
+
+def test_a_forwarder_may_name_its_dll_with_dots_as_conda_forges_libblas_does(
+    python: Path, package: Path
+) -> None:
+    own = make_dll(
+        package / "libblas.dll", forwards={function("libblas.dll"): "mkl_rt.2.dll.value"}
+    )
+    module = make_dll(package / "m.pyd", ["libblas.dll"])
+    (missing,) = closure(module, detect_environment(python)).missing
+    assert missing.name == "mkl_rt.2.dll"
+    target = make_dll(package / "mkl_rt.2.dll", exports=["value"])
+    assert closure(module, detect_environment(python)).files == (own, target)
+
+
+def test_a_forwarder_of_a_forwarder_is_followed(python: Path, package: Path) -> None:
+    make_dll(package / "a.dll", forwards={function("a.dll"): "b.there"})
+    make_dll(package / "b.dll", forwards={"there": "c.there", "back": "a.back"})
+    module = make_dll(package / "m.pyd", ["a.dll"])
+    assert [r.name for r in closure(module, detect_environment(python)).missing] == ["c.dll"]
+
+
+def test_forwarders_that_go_round_in_circles_come_to_an_end(python: Path, package: Path) -> None:
+    make_dll(package / "a.dll", forwards={function("a.dll"): "b.there"})
+    make_dll(package / "b.dll", forwards={"there": f"a.{function('a.dll')}"})
+    module = make_dll(package / "m.pyd", ["a.dll"])
+    result = closure(module, detect_environment(python))
+    assert {file.name for file in result.files} == {"a.dll", "b.dll"}
+
+
+def test_a_forwarder_into_windows_itself_is_never_missing(python: Path, package: Path) -> None:
+    module = make_dll(package / "m.pyd", ["a.dll", "b.dll"])
+    make_dll(package / "a.dll", forwards={function("a.dll"): "NTDLL.RtlAllocateHeap"})
+    make_dll(
+        package / "b.dll", forwards={function("b.dll"): "api-ms-win-core-heap-l1-1-0.HeapAlloc"}
+    )
+    assert closure(module, detect_environment(python)).loads
+
+
+def test_a_missing_target_of_a_forwarder_is_told_once(python: Path, package: Path) -> None:
+    make_dll(package / "own.dll", forwards={function("own.dll"): "other.value"})
+    make_dll(package / "between.dll", ["own.dll"])
+    module = make_dll(package / "m.pyd", ["own.dll", "between.dll"])
+    assert len(closure(module, detect_environment(python)).missing) == 1
+
+
 def test_a_delay_loaded_dll_is_looked_for_on_path_and_not_beside_the_module(
     python: Path, package: Path
 ) -> None:
@@ -266,11 +362,13 @@ def test_python3_dll_is_loaded_before_the_first_module(python: Path) -> None:
     assert loader.startup(detect_environment(python))["python3.dll"].path == python / "python3.dll"
 
 
-def test_a_dll_that_is_no_pe_file_is_told(python: Path, package: Path) -> None:
+def test_the_search_ends_at_a_dll_that_is_no_pe_file(python: Path, package: Path) -> None:
     (package / "own.dll").write_text("<html>", encoding="utf-8")
+    make_dll(python / "own.dll")
     module = make_dll(package / "m.pyd", ["own.dll"])
-    with pytest.raises(BuildError, match=r"own\.dll is not a Windows executable or DLL"):
-        closure(module, detect_environment(python))
+    (missing,) = closure(module, detect_environment(python)).missing
+    assert missing.importer == module and len(missing.tried) == 1
+    assert missing.problem and "is there, but it is no Windows DLL (no PE" in missing.problem
 
 
 @pytest.fixture
@@ -318,6 +416,14 @@ def test_delay_loaded_dlls_are_copied_where_they_are_staged(
     helper = make_dll(tmp_path / "staged" / "helper.dll")
     module = make_dll(package / "m.pyd", delay=["plugin.dll", "nowhere.dll"])
     assert needed_from(module, [helper.parent], detect_environment(python)) == [plugin, helper]
+
+
+def test_the_targets_of_forwarders_are_copied_too(python: Path, package: Path) -> None:
+    staged = python.parent / "staged"
+    cblas = make_dll(staged / "libcblas.dll", forwards={function("libcblas.dll"): "blas.value"})
+    blas = make_dll(staged / "blas.dll", exports=["value"])
+    module = make_dll(package / "m.pyd", ["libcblas.dll"])
+    assert needed_from(module, [staged], detect_environment(python)) == [cblas, blas]
 
 
 def test_what_a_folder_for_copies_has_already_is_staged_again(tmp_path: Path) -> None:

@@ -62,6 +62,13 @@ def test_a_package_that_is_not_there_and_one_without_modules_are_told_apart(
         packages.find_package("absent", environment)
 
 
+@pytest.mark.parametrize("name", [".", "..", "/", "pure/", "C:", r"Lib\site-packages", ""])
+def test_a_folder_is_no_name_of_a_package(environment: Environment, name: str) -> None:
+    install(environment, "fast", {"fast/_c.pyd": ""})
+    with pytest.raises(BuildError, match=r"give a file \(\.pyd or \.dll\), or the name of"):
+        packages.find_package(name, environment)
+
+
 DELVEWHEEL = """
 def _delvewheel_patch():
     import os
@@ -81,6 +88,55 @@ def test_folders_that_a_packages_source_adds_are_read_off_it(environment: Enviro
     folder = install(environment, "numeric", files)
     package = packages.find_package("numeric", environment)
     assert package.dll_directories == (folder / "numeric.libs",)
+
+
+def make_venv(folder: Path, base: Environment, *, sees_base: bool) -> Environment:
+    (folder / "Lib" / "site-packages").mkdir(parents=True)
+    lines = (f"home = {base.root}", f"include-system-site-packages = {str(sees_base).lower()}")
+    (folder / "pyvenv.cfg").write_text("\n".join(lines), encoding="utf-8")
+    return detect_environment(folder)
+
+
+def test_a_venv_that_sees_its_bases_packages_finds_them(
+    tmp_path: Path, environment: Environment
+) -> None:
+    files = {
+        "numeric/__init__.py": DELVEWHEEL,
+        "numeric/_core.pyd": "blas.dll",
+        "numeric.libs/blas.dll": "",
+    }
+    folder = install(environment, "numeric", files)
+    venv = make_venv(tmp_path / "venv", environment, sees_base=True)
+    install(venv, "user", {"user/_c.pyd": "blas.dll"}, ("numeric",))
+    assert packages.find_package("user", venv).dll_directories == (folder / "numeric.libs",)
+    package = packages.find_package("numeric", venv)
+    assert package.modules == (folder / "numeric" / "_core.pyd",)
+    assert package.dll_directories == (folder / "numeric.libs",)
+
+
+def test_a_venvs_own_package_hides_that_of_its_base(
+    tmp_path: Path, environment: Environment
+) -> None:
+    files = {
+        "numeric/__init__.py": DELVEWHEEL,
+        "numeric/_core.pyd": "blas.dll",
+        "numeric.libs/blas.dll": "",
+    }
+    install(environment, "numeric", files)
+    venv = make_venv(tmp_path / "venv", environment, sees_base=True)
+    folder = install(venv, "numeric", files)
+    package = packages.find_package("numeric", venv)
+    assert package.modules == (folder / "numeric" / "_core.pyd",)
+    assert package.dll_directories == (folder / "numeric.libs",)
+
+
+def test_other_venvs_do_not_see_the_packages_of_their_base(
+    tmp_path: Path, environment: Environment
+) -> None:
+    install(environment, "numeric", {"numeric/_core.pyd": ""})
+    venv = make_venv(tmp_path / "venv", environment, sees_base=False)
+    with pytest.raises(BuildError, match="numeric is not installed in"):
+        packages.find_package("numeric", venv)
 
 
 def test_folders_of_what_a_package_requires_count_too(environment: Environment) -> None:

@@ -48,6 +48,9 @@ def test_exports_and_imported_functions_are_named(tmp_path: Path) -> None:
     assert pe.exports(dll) >= {function("a.dll"), "extra"}
     assert pe.imported_symbols(dll) == {"b-1.dll": {function("B-1.dll")}}
     assert pe.forwarders(dll) == {}
+    forwarding = make_dll(tmp_path / "c.dll", forwards={"there": "other.here"})
+    assert pe.exports(forwarding) == {function("c.dll"), "there"}
+    assert pe.forwarders(forwarding) == {"there": "other.here"}
 
 
 def test_version_and_manifest_come_from_the_resources(tmp_path: Path) -> None:

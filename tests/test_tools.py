@@ -11,6 +11,9 @@ from pe_files import make_dll, make_python
 from procmon_csv import COPIED, copy_dlls, make_ffcv_python, recorded
 from support import ROOT
 
+from tasks import tools, windows_python
+from tasks.project import project
+
 
 @pytest.fixture
 def python(tmp_path: Path) -> Path:
@@ -23,10 +26,10 @@ def python(tmp_path: Path) -> Path:
     return root
 
 
-def doit(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def doit(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "doit", *map(str, arguments)],
-        cwd=ROOT, capture_output=True, encoding="utf-8", check=False,
+        cwd=cwd, capture_output=True, encoding="utf-8", check=False,
     )  # fmt: skip
 
 
@@ -38,7 +41,7 @@ def test_a_module_that_does_not_load_gives_exit_status_1_and_the_name_of_the_dll
 
 
 def test_no_line_is_cut_where_the_answer_goes_to_a_file(python):
-    done = doit("explain", "--pe", "package", "--env", python)
+    done = doit("explain", "--pe", "package", "--env", python, "--windows", "11")
     looked = next(line for line in done.stdout.splitlines() if "looked in" in line)
     assert looked.endswith("System32 of Windows 11")
     assert not [line for line in done.stdout.splitlines() if line.endswith(" ")]
@@ -57,10 +60,58 @@ def test_folders_on_path_are_named_as_such_and_do_not_help(python, tmp_path):
     assert "other.dll is on PATH, but Python does not look there" in done.stdout
 
 
+def test_a_folder_that_the_program_adds_helps(python, tmp_path):
+    (tmp_path / "empty").mkdir()
+    folders = ("--add", tmp_path / "empty", "--add", tmp_path / "staged")
+    assert doit("explain", "--pe", "package", "--env", python, *folders).returncode == 0
+
+
+def test_a_package_that_is_imported_before_helps(python, tmp_path):
+    folder = python / "Lib" / "site-packages" / "before"
+    make_dll(folder / "before.pyd", ["other.dll"])
+    (tmp_path / "staged" / "other.dll").rename(folder / "other.dll")
+    asked = ("explain", "--pe", "package", "--env", python)
+    assert doit(*asked).returncode == 1
+    assert doit(*asked, "--after", "before").returncode == 0
+
+
+def test_paths_are_those_of_the_folder_that_doit_is_called_in(python):
+    done = doit(
+        "-f", ROOT / "dodo.py", "explain", "--pe", "package/module.pyd", "--env", "../..",
+        "--add", "../../../staged",
+        cwd=python / "Lib" / "site-packages",
+    )  # fmt: skip
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(("edition", "found"), [("", True), ("11", False)])
+def test_on_windows_its_own_system32_is_looked_into_unless_another_is_named(
+    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edition: str, found: bool
+) -> None:
+    make_dll(tmp_path / "Windows" / "System32" / "other.dll")
+    monkeypatch.setenv("SYSTEMROOT", str(tmp_path / "Windows"))
+    monkeypatch.setattr(windows_python, "WINDOWS", True)
+    module = str(python / "Lib" / "site-packages" / "package" / "module.pyd")
+    answer = tools.explain(project(), module, "", edition, "", [], [], as_json=True)
+    assert answer is found
+
+
 def test_json_is_all_that_is_printed(python):
     done = doit("explain", "--json", "--pe", "package", "--env", python)
     assert done.returncode == 1
     assert "other.dll" in json.dumps(json.loads(done.stdout))
+
+
+def test_a_question_that_cannot_be_answered_is_no_answer_no(python):
+    done = doit("explain", "--json", "--pe", "nope.pyd", "--env", python)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "nope.pyd cannot be read" in done.stderr
+
+
+def test_a_folder_is_not_taken_for_a_package(python):
+    done = doit("explain", "--pe", python / "Lib", "--env", python)
+    assert done.returncode == 2 and "or the name of an installed package" in done.stderr
 
 
 def test_an_audit_lists_what_is_missing(python):
@@ -73,8 +124,8 @@ def test_an_audit_lists_what_is_missing(python):
 def test_a_question_without_a_subject_is_answered_with_how_to_ask():
     for command, hint in (("explain", "--pe FILE_OR_PACKAGE"), ("trace", "--import MODULE")):
         done = doit(command)
-        assert done.returncode == 1
-        assert hint in done.stdout and "Traceback" not in done.stdout + done.stderr
+        assert done.returncode == 2
+        assert hint in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.fixture
@@ -102,9 +153,9 @@ def test_an_unknown_windows_is_one_line_with_the_known_ones(
 ) -> None:
     subject = ["--pe", str(video)] if tool == "explain" else []
     done = doit(tool, *subject, "--env", python, "--windows", "12")
-    assert done.returncode == 1
-    assert "No Windows edition '12': use one of 10, 11, N, server." in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+    assert done.returncode == 2
+    assert "No Windows edition '12': use one of 10, 11, N, server." in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_help_names_every_windows_that_is_known():
@@ -119,7 +170,7 @@ def test_a_recording_of_process_monitor_is_set_beside_the_model(tmp_path):
     python = make_ffcv_python(tmp_path / "python")
     copy_dlls(python, *COPIED)
     file = recorded("copied", tmp_path)
-    done = doit("trace", "--procmon", file, "--env", python)
+    done = doit("trace", "--procmon", file, "--env", python, "--windows", "11")
     assert done.returncode == 1
     assert "MSVCR100.dll: never found, as the model says" in done.stdout
     copy_dlls(python, "MSVCR100.dll")
@@ -132,13 +183,13 @@ def test_a_recording_in_another_format_is_one_line(tmp_path, python):
     file = tmp_path / "Logfile.PML"
     file.write_bytes(b"PML_\x09\0\0\0")
     done = doit("trace", "--procmon", file, "--env", python)
-    assert done.returncode == 1
-    assert "File > Save" in done.stdout and "Traceback" not in done.stdout + done.stderr
+    assert done.returncode == 2
+    assert "File > Save" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_an_import_is_traced_in_the_python_that_was_built_here_only(python):
     done = doit("trace", "--import", "ffcv", "--env", python)
-    assert done.returncode == 1 and "--env goes with --procmon" in done.stdout
+    assert done.returncode == 2 and "--env goes with --procmon" in done.stderr
 
 
 LOG = ROOT / "tests" / "data" / "logs" / "cmake-nasm-missing.log"
@@ -167,5 +218,5 @@ def test_a_log_that_windows_powershell_wrote_is_read(tmp_path):
 
 def test_a_log_that_is_not_there_is_one_line():
     done = doit("triage", "--log", "no.log")
-    assert done.returncode == 1
-    assert "no.log cannot be read" in done.stdout and "Traceback" not in done.stdout + done.stderr
+    assert done.returncode == 2
+    assert "no.log cannot be read" in done.stderr and "Traceback" not in done.stderr

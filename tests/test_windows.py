@@ -78,6 +78,27 @@ def test_a_missing_dll_is_traced_to_who_brings_it(name: str, what: str) -> None:
     assert provider and what in provider.what and provider.remedy
 
 
+@pytest.mark.parametrize("machine", ["x64", "x86", "arm64"])
+def test_the_runtime_to_install_is_that_for_the_machine_of_python(machine: str) -> None:
+    provider = windows.provider("MSVCP140.dll", machine=machine)
+    assert provider and f"vc_redist.{machine}.exe" in provider.remedy
+    provider = windows.provider("MSVCR100.dll", machine=machine)
+    assert provider and f'Redistributable ({machine})"' in provider.remedy
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "geos_c-a5c4fe61ccd9c5b8e23dd0a7f2ac8f79.dll",
+        "msvcp140-263139962577ecda4cd9469ca360a746.dll",
+    ],
+)
+def test_no_other_package_brings_a_dll_that_delvewheel_renamed(name: str) -> None:
+    provider = windows.provider(name)
+    assert provider and "delvewheel" in provider.what
+    assert "install the package of the importer again" in provider.remedy
+
+
 def test_an_unknown_dll_has_no_provider() -> None:
     assert windows.provider("frobnicate.dll") is None
 
