@@ -52,7 +52,7 @@ def _add_failure(root: Tree, one: Comparison, environment: Environment) -> None:
     branch = root.add(Text(f"{story.name}: {what}, {verdict}{_times(one)}", "red"))
     for path, result in story.tried:
         branch.add(Text(f"{result}: {_folder(path)}"))
-    provider = windows.provider(story.name, environment.windows)
+    provider = windows.provider(story.name, environment.windows, environment.machine)
     if story.loaded is None and one.predicted in (MISSING, None) and provider:
         branch.add(Text(f"It is {provider.what}.", "yellow"))
         branch.add(Text(f"To do: {provider.remedy}.", "yellow"))

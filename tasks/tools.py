@@ -73,7 +73,8 @@ def _show(data: Any, text: Callable[[], Any], as_json: bool) -> None:
     from rich.tree import Tree
 
     if as_json:
-        screen.console.file.write(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+        # In ASCII: redirected output is in the code page of Windows, which lacks most letters.
+        screen.console.file.write(json.dumps(data, indent=1) + "\n")
         return
     answer = text()
     console = screen.console
@@ -148,7 +149,7 @@ def trace(
     if bool(module) == bool(recorded):
         raise BuildError("say what to trace: doit trace --import MODULE, or --procmon FILE")
     if recorded:
-        return _recorded(Path(recorded), _environment(project, env, windows), as_json)
+        return _recorded(_given(recorded), _environment(project, env, windows), as_json)
     if env:
         raise BuildError("--env goes with --procmon; --import runs the Python that was built here")
     return _import(project, module, as_json)
@@ -199,7 +200,7 @@ def triage(project: Project, log: str, as_json: bool) -> bool:
     if not log:
         raise BuildError("say which log: doit triage --log FILE, or --log - for standard input")
     try:
-        data = sys.stdin.buffer.read() if log == "-" else Path(log).read_bytes()
+        data = sys.stdin.buffer.read() if log == "-" else _given(log).read_bytes()
     except OSError as error:
         raise BuildError(f"{log} cannot be read: {error.strerror}") from error
     findings = triaging.triage(decoded(data), search_prefixes(project))
