@@ -67,7 +67,8 @@ def test_output_that_is_no_utf8_is_kept(tmp_path):
     finished = process.run(
         python("import sys; sys.stdout.buffer.write(b'caf\\xe9\\n')"), log=tmp_path / "a.log"
     )
-    assert finished.tail == ("caf\N{REPLACEMENT CHARACTER}",)
+    [line] = finished.tail
+    assert line.startswith("caf") and len(line) == 4  # which letter depends on the code page
 
 
 @pytest.mark.skipif(os.name == "nt", reason="looks for the process in /proc")
