@@ -5,6 +5,7 @@ from pathlib import Path
 from bounded import run
 
 SCRIPT = """
+import gc
 import os
 import threading
 import time
@@ -16,6 +17,7 @@ from ffcv.transforms import ToTensor
 from ffcv.writer import DatasetWriter
 import numpy as np
 import shutil
+import torch
 
 class Numbers:
     def __len__(self):
@@ -31,6 +33,19 @@ def left_early(loader):
     for _ in loader:
         break
 
+class Broken(torch.nn.Module):
+    def forward(self, batch):
+        raise ValueError("broken on purpose")
+
+def failing(loader):
+    pipelines = {"index": [IntDecoder(), ToTensor(), Broken()], "bytes": None}
+    loader = type(loader)(loader.fname, **options, pipelines=pipelines)
+    try:
+        whole(loader)
+    except ValueError:
+        return
+    raise AssertionError("no error")
+
 def overlapping(loader):
     first = iter(loader)
     next(first)
@@ -42,12 +57,15 @@ if __name__ == "__main__":
     fields = {"index": IntField(), "bytes": BytesField()}
     DatasetWriter("original.beton", fields, num_workers=1).from_indexed_dataset(Numbers())
     problems = []
+    # What is released only by the collector may stay for a long time.
+    gc.disable()
     for loader_class in (Loader, FastxtendLoader):
         for os_cache in (True, False):
             file = f"{loader_class.__module__}-{os_cache}.beton"
             shutil.copyfile("original.beton", file)
-            loader = loader_class(file, batch_size=4, num_workers=1, os_cache=os_cache)
-            for use in (whole, left_early, overlapping):
+            options = {"batch_size": 4, "num_workers": 1, "os_cache": os_cache}
+            loader = loader_class(file, **options)
+            for use in (whole, left_early, failing, overlapping):
                 use(loader)
                 try:
                     with open(file, "r+b") as stream:  # as a writer would: cut and write again
@@ -60,7 +78,7 @@ if __name__ == "__main__":
                     loader = None
                 shutil.copyfile("original.beton", file)
                 if loader is None:
-                    loader = loader_class(file, batch_size=4, num_workers=1, os_cache=os_cache)
+                    loader = loader_class(file, **options)
     time.sleep(1)
     names = [type(t).__name__ for t in threading.enumerate()]
     if "EpochIterator" in names or "PageReader" in names:
