@@ -42,7 +42,10 @@ class WindowsRunner:
     def environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a run; `variables` are added."""
         own = {"PYTHONDONTWRITEBYTECODE": "1", "CI": "1", "NO_COLOR": "1"}
-        return wine.environment(self.settings, self.prefix) | own | dict(variables or {})
+        made = wine.environment(self.settings, self.prefix) | own
+        for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+            made.pop(name, None)  # of the shell that the tests were started in
+        return made | dict(variables or {})
 
     def start(
         self,
