@@ -70,7 +70,9 @@ class Graph:
     def doit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "doit", *arguments],
-            cwd=self.folder, capture_output=True, text=True, check=False, encoding="utf-8",
+            cwd=self.folder, capture_output=True, check=False,
+            # On Windows it prints in the code page of the machine.
+            encoding="utf-8", errors="replace",
         )  # fmt: skip
 
     def executed(self, *arguments: str) -> list[str]:
