@@ -38,7 +38,7 @@ copy /y bootstrap.bat bootstrap.tmp >nul 2>nul
 if not exist bootstrap.tmp goto read_only
 del bootstrap.tmp
 
-rem The cache is where tasks/project.py has it.
+rem The cache is where tasks/core/project.py has it.
 set "CACHE=%FFCVWIN_CACHE%"
 if not defined CACHE if defined LOCALAPPDATA set "CACHE=%LOCALAPPDATA%\ffcv-windows\Cache"
 if not defined CACHE set "CACHE=%USERPROFILE%\AppData\Local\ffcv-windows\Cache"

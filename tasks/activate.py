@@ -3,7 +3,7 @@
     toolchain + prefixes + Windows Python -> build/.../activate.cmd, activate.ps1    msvc
                                           -> build/.../activate.sh                   zig
 
-They set what the wheels of this project are built with (tasks.build_environment), for
+They set what the wheels of this project are built with (tasks.compilers.build_environment), for
 `python -m build --wheel --no-isolation` or `pip install --no-build-isolation` of any package
 that links these libraries.
 """
@@ -17,11 +17,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import conda, manifest, toolchain, wheel
-from tasks.build_environment import BuildEnvironment
-from tasks.config import CondaEnvironment
-from tasks.manifest import Made
-from tasks.project import Project
+from tasks import toolchain, wheel
+from tasks.compilers.build_environment import BuildEnvironment
+from tasks.core import manifest
+from tasks.core.config import CondaEnvironment
+from tasks.core.manifest import Made
+from tasks.core.project import Project
+from tasks.pythons import conda
 from tasks.stage import Job, stage
 
 CMD = """\

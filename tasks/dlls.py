@@ -1,7 +1,7 @@
 """dlls - the DLLs that the built extension needs, copied to where Python's loader looks.
 
     PE imports of env/Lib/site-packages/ffcv/_libffcv...pyd
-      -> transitive closure over libs/*/bin     (tasks.loader)
+      -> transitive closure over libs/*/bin     (dllwhy.loader)
       -> copies beside the .pyd, or in Library\\bin of a conda environment, listed in dlls.json
 
 Python >= 3.8 ignores PATH for the DLLs of an extension module
@@ -18,11 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import loader, manifest
-from tasks.errors import BuildError
-from tasks.files import rename
-from tasks.manifest import Made
-from tasks.project import Project
+from dllwhy import loader
+from tasks.core import manifest
+from tasks.core.errors import BuildError
+from tasks.core.files import rename
+from tasks.core.manifest import Made
+from tasks.core.project import Project
 from tasks.stage import Job, stage
 from tasks.wheel import extension_file
 

@@ -1,15 +1,15 @@
 """env:python, env:packages - the Windows Python environment, as the profile wants it.
 
-portable   an unpacked CPython and hash-locked wheels   tasks.portable
-conda      Micromamba and conda packages                tasks.conda
+portable   an unpacked CPython and hash-locked wheels   tasks.pythons.portable
+conda      Micromamba and conda packages                tasks.pythons.conda
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from tasks import conda, portable
-from tasks.config import CondaEnvironment
-from tasks.project import Project
+from tasks.core.config import CondaEnvironment
+from tasks.core.project import Project
+from tasks.pythons import conda, portable
 
 
 def create(project: Project) -> Iterator[dict[str, Any]]:

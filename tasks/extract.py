@@ -12,12 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import archive, manifest, pe
-from tasks.config import FIRST_USE, Artifact, Source
-from tasks.errors import BrokenArchiveError, BuildError
+from dllwhy import pe
+from tasks.archives import archive
+from tasks.core import manifest
+from tasks.core.config import FIRST_USE, Artifact, Source
+from tasks.core.errors import BrokenArchiveError, BuildError
+from tasks.core.manifest import Made
+from tasks.core.project import Project
 from tasks.fetch import artifacts_of, forget_first_use
-from tasks.manifest import Made
-from tasks.project import Project
 from tasks.stage import Job, stage
 
 

@@ -17,13 +17,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tasks import download, index, manifest
-from tasks.config import FIRST_USE, Artifact, CondaRecipe, Source
-from tasks.errors import BuildError
-from tasks.files import rename
-from tasks.manifest import Made
-from tasks.progress import ProgressCallback
-from tasks.project import Project
+from tasks.core import manifest
+from tasks.core.config import FIRST_USE, Artifact, CondaRecipe, Source
+from tasks.core.errors import BuildError
+from tasks.core.files import rename
+from tasks.core.manifest import Made
+from tasks.core.progress import ProgressCallback
+from tasks.core.project import Project
+from tasks.downloads import download, index
 from tasks.stage import Job, stage
 
 

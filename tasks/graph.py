@@ -14,16 +14,16 @@ from tasks import (
     libs,
     lock,
     prereqs,
+    questions,
     source,
     toolchain,
-    tools,
     upstream,
     verify,
     wheel,
-    windows_python,
 )
-from tasks.display import show_what_can_be_shown
-from tasks.project import Project, project
+from tasks.core.display import show_what_can_be_shown
+from tasks.core.project import Project, project
+from tasks.pythons import windows_python
 from tasks.reporter import Reporter
 
 STAGES = (
@@ -41,7 +41,7 @@ STAGES = (
     dlls,
     verify,
     upstream,
-    tools,
+    questions,
     lock,
 )
 

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import host, manifest, process
-from tasks.errors import BuildError
-from tasks.manifest import Made
-from tasks.portable import UV_PLATFORM, uv_environment
-from tasks.project import Project
+from tasks.core import host, manifest, process
+from tasks.core.errors import BuildError
+from tasks.core.manifest import Made
+from tasks.core.project import Project
+from tasks.pythons.portable import UV_PLATFORM, uv_environment
 from tasks.stage import Job, stage
 
 

@@ -12,11 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import cmake, extract, host, manifest, staging, toolchain
-from tasks.config import CMakeRecipe, CMakeValue, CondaRecipe, PrebuiltRecipe, Recipe
-from tasks.files import remove_tree
-from tasks.manifest import Made
-from tasks.project import Project
+from tasks import extract, staging, toolchain
+from tasks.compilers import cmake
+from tasks.core import host, manifest
+from tasks.core.config import CMakeRecipe, CMakeValue, CondaRecipe, PrebuiltRecipe, Recipe
+from tasks.core.files import remove_tree
+from tasks.core.manifest import Made
+from tasks.core.project import Project
 from tasks.stage import Job, stage
 
 
@@ -85,7 +87,7 @@ def build_with_cmake(
 def take_prebuilt(project: Project, name: str, recipe: PrebuiltRecipe, job: Job) -> Made:
     """Stage a library from its extracted release."""
     source = extract.source_of(project, recipe.artifact)
-    assert source.stage is not None  # tasks.config checks it
+    assert source.stage is not None  # tasks.core.config checks it
     prefix = project.prefix(name)
     staging.stage_prefix(
         project.source_tree(recipe.artifact),

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import host, process
-from tasks.config import PortableEnvironment
-from tasks.manifest import Made
-from tasks.portable import UV_PLATFORM, uv_environment
-from tasks.project import Project
+from tasks.core import host, process
+from tasks.core.config import PortableEnvironment
+from tasks.core.manifest import Made
+from tasks.core.project import Project
+from tasks.pythons.portable import UV_PLATFORM, uv_environment
 from tasks.stage import Job, stage
 
 

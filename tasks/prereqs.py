@@ -12,10 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import host, long_paths, manifest, micromamba, msvc, wine
-from tasks.config import CMakeRecipe, CondaEnvironment, MsvcToolchain
-from tasks.manifest import Made
-from tasks.project import Project
+from tasks.compilers import msvc
+from tasks.core import host, long_paths, manifest
+from tasks.core.config import CMakeRecipe, CondaEnvironment, MsvcToolchain
+from tasks.core.manifest import Made
+from tasks.core.project import Project
+from tasks.pythons import micromamba, wine
 from tasks.stage import Job, stage
 
 

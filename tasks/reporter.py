@@ -10,10 +10,10 @@ from typing import Any
 
 from doit.exceptions import BaseFail, InvalidTask
 
-from tasks import manifest, process
-from tasks.display import screen
-from tasks.errors import BuildError
-from tasks.project import Project, project
+from tasks.core import manifest, process
+from tasks.core.display import screen
+from tasks.core.errors import BuildError
+from tasks.core.project import Project, project
 
 # Groups whose tasks are too many to have a row each.
 FOLDED = ("fetch", "extract")
@@ -220,7 +220,7 @@ def search_prefixes(project: Project) -> list[Path]:
 
 def _triage(log: Path) -> list[str]:
     """What a log means, in lines for people; empty where nothing is known."""
-    from tasks import triage
+    from dllwhy.logs import triage
 
     try:
         text = log.read_text(encoding="utf-8", errors="replace")

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks import manifest
-from tasks.errors import BuildError
-from tasks.files import remove_tree, rename
-from tasks.manifest import Made
-from tasks.project import Project
+from tasks.core import manifest
+from tasks.core.errors import BuildError
+from tasks.core.files import remove_tree, rename
+from tasks.core.manifest import Made
+from tasks.core.project import Project
 from tasks.stage import Job, stage
 
 

@@ -25,12 +25,12 @@ from doit.exceptions import TaskError, TaskFailed
 from doit.tools import config_changed
 from pydantic import BaseModel
 
-from tasks import display, manifest
-from tasks.errors import BuildError
-from tasks.files import remove_tree
-from tasks.manifest import Made
-from tasks.progress import ProgressCallback
-from tasks.project import Project
+from tasks.core import display, manifest
+from tasks.core.errors import BuildError
+from tasks.core.files import remove_tree
+from tasks.core.manifest import Made
+from tasks.core.progress import ProgressCallback
+from tasks.core.project import Project
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks import manifest
-from tasks.config import StageMap, StageRule
-from tasks.errors import BuildError
-from tasks.files import remove_tree, rename
+from tasks.core import manifest
+from tasks.core.config import StageMap, StageRule
+from tasks.core.errors import BuildError
+from tasks.core.files import remove_tree, rename
 
 FOLDERS = ("bin", "include", "lib")
 

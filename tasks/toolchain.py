@@ -2,7 +2,7 @@
 
     zig:  pinned package ziglang -> build/.../toolchain/zig-cc, zig-c++, zig-ar, ...
                                     build/.../toolchain/windows.cmake     for CMake
-    msvc: this machine -> tasks.msvc finds it, tasks.vcvars activates it
+    msvc: this machine -> tasks.compilers.msvc finds it, tasks.compilers.vcvars activates it
                        -> build/.../toolchain/msvc.json             everything that was tried
     both:                 build/.../toolchain/toolchain.json        for everything else
 
@@ -20,16 +20,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tasks import host, manifest, msvc, pe, process, vcvars
-from tasks.config import MsvcToolchain, ZigToolchain
-from tasks.errors import BuildError
-from tasks.files import remove_tree
-from tasks.manifest import Made
-from tasks.msvc_places import Installation, find_program, places, report
-from tasks.project import Project
+from dllwhy import pe
+from tasks.compilers import msvc, vcvars
+from tasks.compilers.msvc_places import Installation, find_program, places, report
+from tasks.compilers.zig import PROGRAMS as ZIG_PROGRAMS
+from tasks.compilers.zig import cmake_toolchain, wrapper, zig_program
+from tasks.core import host, manifest, process
+from tasks.core.config import MsvcToolchain, ZigToolchain
+from tasks.core.errors import BuildError
+from tasks.core.files import remove_tree
+from tasks.core.manifest import Made
+from tasks.core.project import Project
 from tasks.stage import Job, stage
-from tasks.zig import PROGRAMS as ZIG_PROGRAMS
-from tasks.zig import cmake_toolchain, wrapper, zig_program
 
 
 @dataclass(frozen=True)

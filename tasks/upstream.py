@@ -15,11 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from tasks import manifest, windows_python, wine
-from tasks.errors import BuildError
-from tasks.files import remove_tree
-from tasks.manifest import Made
-from tasks.project import Project
+from tasks.core import manifest
+from tasks.core.errors import BuildError
+from tasks.core.files import remove_tree
+from tasks.core.manifest import Made
+from tasks.core.project import Project
+from tasks.pythons import windows_python, wine
 from tasks.stage import Job, stage
 
 CONFTEST = Path(__file__).parent / "checks" / "upstream_conftest.py"

@@ -16,11 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import dlls, loader, manifest, windows_python, wine
-from tasks.errors import BuildError
-from tasks.files import remove_tree
-from tasks.manifest import Made
-from tasks.project import Project
+from dllwhy import loader
+from tasks import dlls
+from tasks.core import manifest
+from tasks.core.errors import BuildError
+from tasks.core.files import remove_tree
+from tasks.core.manifest import Made
+from tasks.core.project import Project
+from tasks.pythons import windows_python, wine
 from tasks.source import source_folder
 from tasks.stage import Job, stage
 

@@ -18,13 +18,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import build_environment, host, manifest, pe, process, source, toolchain
-from tasks.build_environment import BuildEnvironment, LinkedLibrary
-from tasks.config import Build
-from tasks.errors import BuildError
-from tasks.files import remove_tree, rename
-from tasks.manifest import Made
-from tasks.project import Project
+from dllwhy import pe
+from tasks import source, toolchain
+from tasks.compilers import build_environment
+from tasks.compilers.build_environment import BuildEnvironment, LinkedLibrary
+from tasks.core import host, manifest, process
+from tasks.core.config import Build
+from tasks.core.errors import BuildError
+from tasks.core.files import remove_tree, rename
+from tasks.core.manifest import Made
+from tasks.core.project import Project
 from tasks.stage import Job, stage
 
 WINDOWS = os.name == "nt"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support import under_wine
 
+RESIZE = "_ZN2cv6resizeERKNS_11_InputArrayE"
 TARGETS = {"x64": ("x86_64", "i386:x86-64"), "x86": ("x86", "i386"), "arm64": ("aarch64", "arm64")}
 
 
@@ -153,3 +154,16 @@ def zig(folder: Path, *arguments: str) -> None:
     command = [str(Path(ziglang.__file__).with_name("zig")), *arguments]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
+
+
+def make_prefix(folder: Path) -> Path:
+    """Make a prefix with headers and a real import library."""
+    for name in ("include/opencv4/opencv2/opencv.hpp", "include/turbojpeg.h"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (folder / "lib").mkdir()
+    names = ["tjTransform", "tjFree", "_ZN2cv3MatD1Ev", RESIZE]
+    definition = "LIBRARY some.dll\nEXPORTS\n" + "\n".join(names) + "\n"
+    (folder / "some.def").write_text(definition, encoding="utf-8")
+    zig(folder, "dlltool", "-m", "i386:x86-64", "-d", "some.def", "-l", "lib/turbojpeg.lib")
+    return folder

@@ -3,9 +3,9 @@
 There is no Process Monitor here (it needs a Windows kernel). What is real: the processes, the
 paths, their order and the answers, as Wine wrote them with WINEDEBUG=+pid,+file,+module. What is
 not: that Windows' loader wrote them, and the format, which is that of Sysinternals' documentation
-and of published exports (see tasks/procmon.py), never that of a run of Process Monitor here. Two
-things differ from Windows: Wine goes on with the next import after one that is missing, and it
-has no KnownDLLs.
+and of published exports (see dllwhy/traces/procmon.py), never that of a run of Process Monitor
+here. Two things differ from Windows: Wine goes on with the next import after one that is missing,
+and it has no KnownDLLs.
 """
 
 import re

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from support import ROOT
 
-from tasks import config
+from tasks.core import config
 
 TEXT = (ROOT / "bootstrap.bat").read_bytes().decode("ascii")
 

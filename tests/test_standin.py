@@ -11,8 +11,9 @@ import standin
 from standin.programs import run
 from standin.request import Request
 
-from tasks import pe, triage
-from tasks.windows_python import path_for_windows
+from dllwhy import pe
+from dllwhy.logs import triage
+from tasks.pythons.windows_python import path_for_windows
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="it runs beside Wine, and calls its zig")
 

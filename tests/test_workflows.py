@@ -6,7 +6,7 @@ import pytest
 import yaml
 from support import ROOT
 
-from tasks import config
+from tasks.core import config
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import stat
 import sys
 from pathlib import Path
 
-from tasks import msvc
-from tasks.config import MsvcToolchain
-from tasks.msvc_places import AskVswhere, Installation, Place, places
+from tasks.compilers import msvc
+from tasks.compilers.msvc_places import AskVswhere, Installation, Place, places
+from tasks.core.config import MsvcToolchain
 
 SETTINGS = MsvcToolchain(kind="msvc", minimum_toolset="14.10", install="winget install tools")
 SCRIPTS = Path("VC", "Auxiliary", "Build")

@@ -15,8 +15,9 @@ import platformdirs
 from pe_files import zig
 from support import ROOT
 
-from tasks import config, host, long_paths, portable, wine
-from tasks.config import Wine
+from tasks.core import config, host, long_paths
+from tasks.core.config import Wine
+from tasks.pythons import portable, wine
 from tasks.stage import Job
 
 VERSION = "3.11"

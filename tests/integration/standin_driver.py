@@ -14,8 +14,8 @@ from types import ModuleType
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tasks import activate, toolchain, wheel
-from tasks.errors import BuildError
-from tasks.project import load
+from tasks.core.errors import BuildError
+from tasks.core.project import load
 from tasks.stage import Job
 
 project = load(Path(sys.argv[1]))

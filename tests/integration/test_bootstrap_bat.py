@@ -30,7 +30,7 @@ from micromamba_standin import Micromamba, build, make_wheel
 from support import ROOT
 from windows_runner import WindowsRunner
 
-from tasks.windows_python import path_for_windows
+from tasks.pythons.windows_python import path_for_windows
 
 pytestmark = pytest.mark.integration
 

@@ -20,7 +20,7 @@ from http_server import Page, serve
 from micromamba_standin import Micromamba, build, lay_conda_packages, make_wheel
 from windows_runner import WindowsRunner
 
-from tasks.windows_python import path_for_windows
+from tasks.pythons.windows_python import path_for_windows
 
 pytestmark = pytest.mark.integration
 

@@ -23,9 +23,10 @@ from pathlib import Path
 import pytest
 from traced import run, windows_path
 
-from tasks import host, loadtrace
-from tasks.flavour import detect_environment
-from tasks.loadtrace import Comparison, Event
+from dllwhy.flavour import detect_environment
+from dllwhy.traces import loadtrace
+from dllwhy.traces.loadtrace import Comparison, Event
+from tasks.core import host
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(4200)]
 

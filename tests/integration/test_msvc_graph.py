@@ -38,7 +38,7 @@ from pe_files import zig
 from support import ROOT
 from windows_runner import WindowsRunner
 
-from tasks.windows_python import path_for_windows
+from tasks.pythons.windows_python import path_for_windows
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 

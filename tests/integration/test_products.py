@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import pytest
 from packaging.utils import parse_wheel_filename
 
-from tasks import pe
+from dllwhy import pe
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(4200)]
 

@@ -16,8 +16,9 @@ import yaml
 from support import ROOT
 from windows_runner import WindowsRunner
 
-from tasks import pe, triage
-from tasks.windows_python import last_json, path_for_windows
+from dllwhy import pe
+from dllwhy.logs import triage
+from tasks.pythons.windows_python import last_json, path_for_windows
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 

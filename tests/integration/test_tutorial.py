@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from console_blocks import Block, blocks, commands, difference, quoted, run
+from support import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 START = ROOT / "docs" / "tutorial.md"
 CHAPTERS = [START, *sorted((ROOT / "docs" / "tutorial").glob("*.md"))]
 LOGS = ROOT / "tests" / "data" / "logs"

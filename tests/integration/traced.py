@@ -1,4 +1,4 @@
-"""The Windows Python under honest Wine, as `tasks.wine` runs it, with a trace of what it does."""
+"""The Windows Python under honest Wine, as the checks run it, with a trace of what it does."""
 
 import subprocess
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from support import ROOT
 
-from tasks import wine
-from tasks.config import load
+from tasks.core.config import load
+from tasks.pythons import wine
 
 
 def run(

@@ -1,0 +1,1 @@
+"""What a loader was seen to do, beside what the model predicts."""

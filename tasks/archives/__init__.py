@@ -1,0 +1,1 @@
+"""Unpacking, safely, whatever the format."""

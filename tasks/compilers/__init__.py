@@ -1,0 +1,1 @@
+"""The compilers, CMake, and the environment in which packages build themselves."""

@@ -1,0 +1,64 @@
+"""Builds a library from source with CMake and Ninja, and installs it into a folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tasks.core import host, process
+from tasks.core.config import CMakeValue
+from tasks.core.files import remove_tree
+from tasks.stage import Job
+from tasks.toolchain import Toolchain
+
+
+def cache_entries(defines: Mapping[str, CMakeValue]) -> list[str]:
+    """CMake's -D arguments; true and false become ON and OFF."""
+    values = {
+        name: ("ON" if v else "OFF") if isinstance(v, bool) else v for name, v in defines.items()
+    }
+    return [f"-D{name}={value}" for name, value in values.items()]
+
+
+def build(
+    source: Path,
+    install: Path,
+    tree: Path,
+    toolchain: Toolchain,
+    defines: Mapping[str, CMakeValue],
+    job: Job,
+) -> None:
+    """Configure, build and install a CMake project.
+
+    Args:
+        source: the folder of its CMakeLists.txt.
+        install: the folder to install into; made anew.
+        tree: the build tree. One that is there is configured anew (`cmake --fresh`), and Ninja
+            compiles again only what its command lines or sources say: a build that was ended
+            goes on where it was.
+        defines: cache entries.
+
+    Raises:
+        BuildError: with the end of the log.
+    """
+    remove_tree(install)
+    for folder in (tree, install):
+        folder.mkdir(parents=True, exist_ok=True)
+    cmake = host.runner_program("cmake")
+    env = host.environment(toolchain.environment)
+    settings = {
+        "CMAKE_MAKE_PROGRAM": host.runner_program("ninja").as_posix(),
+        "CMAKE_TOOLCHAIN_FILE": Path(toolchain.cmake_toolchain_file).as_posix(),
+        # The default, c:/..., is no absolute path to a CMake that runs on Linux.
+        "CMAKE_INSTALL_PREFIX": install.as_posix(),
+    }
+    configure: list[str | Path] = [
+        "-S",
+        source,
+        "-B",
+        tree,
+        "-G",
+        "Ninja",
+        *cache_entries({**settings, **defines}),
+    ]
+    steps: list[list[str | Path]] = [configure, ["--build", tree], ["--install", tree]]
+    for arguments in steps:
+        process.run([cmake, *arguments], log=job.log, cwd=tree, env=env, line=job.line)

@@ -1,0 +1,1 @@
+"""Getting files: one download, the package index, the network."""

@@ -1,0 +1,1 @@
+"""The Windows Pythons: making one, running one."""

@@ -1,0 +1,182 @@
+"""A Windows Python that runs from where it is unpacked, and its locked wheels.
+
+    extracted Windows CPython --copied--> build/.../env/   python.exe, DLLs, Lib, include, libs
+    envs/...txt, hash-locked  --uv-->     build/.../env/Lib/site-packages/
+
+Nothing here runs Windows code: uv resolves and unpacks wheels for a platform that is not
+this one.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Collection, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tasks.core import host, manifest, process
+from tasks.core.config import PortableEnvironment
+from tasks.core.errors import BuildError
+from tasks.core.files import remove_tree, rename
+from tasks.core.manifest import Made
+from tasks.core.project import Project, Target
+from tasks.stage import Job, stage
+
+UV_PLATFORM = "x86_64-pc-windows-msvc"  # uv's name for win_amd64 (uv pip install --help)
+
+
+def uv_environment(cache: Path) -> dict[str, str]:
+    """What uv runs in: the project's cache, and the Python that runs doit.
+
+    uv wants an interpreter even where it installs for another one, and looks for it on PATH,
+    where Windows may have none; it knows the user's certificates by another name than requests.
+    https://docs.astral.sh/uv/reference/environment/
+    """
+    variables = {
+        "UV_CACHE_DIR": str(cache / "uv"),
+        "UV_PYTHON": sys.executable,
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE")
+    if bundle and "SSL_CERT_FILE" not in os.environ:
+        variables["SSL_CERT_FILE"] = bundle
+    return host.environment(variables)
+
+
+def make_python(project: Project, artifact: str, job: Job) -> Made:
+    """Lay down a Windows Python without the packages that its distributor added."""
+    source = project.source_tree(artifact)
+    target = project.environment
+    if not (source / "libs" / project.target.import_library).is_file():
+        raise BuildError(
+            f"{source} holds no {project.target.import_library}: it is not Python "
+            f"{project.target.version} for Windows (config.yaml, "
+            f"artifacts.{artifact})"
+        )
+
+    def added(folder: str, names: list[str]) -> set[str]:
+        relative = Path(folder).relative_to(source).as_posix()
+        if relative == ".":
+            return {"Scripts"} & set(names)
+        return set(names) if relative == "Lib/site-packages" else {"__pycache__"} & set(names)
+
+    temporary = target.with_name(target.name + ".tmp")
+    remove_tree(temporary)
+    shutil.copytree(source, temporary, ignore=added, copy_function=shutil.copyfile)
+    remove_tree(target)
+    rename(temporary, target)
+    return Made(
+        f"Windows CPython {project.target.version}",
+        where=target,
+        root=target,
+        files=manifest.record(target),
+    )
+
+
+def place_runtime(site_packages: Path, root: Path, own: Collection[str]) -> list[Path]:
+    """Move DLLs that a wheel brings as data files to where they belong, beside python.exe.
+
+    A wheel's .data/data folder is for the environment's root (binary distribution format,
+    "The .data directory"), but `uv pip install --target` has no other root than its target.
+
+    Args:
+        own: names of the Python's own files in `root`, which stay as they are.
+
+    Returns:
+        the DLLs in `root`.
+    """
+    placed = []
+    for dll in sorted(site_packages.glob("*.dll")):
+        if dll.name in own:
+            dll.unlink()
+        else:
+            placed.append(dll.replace(root / dll.name))
+    # Copies of the same, for start scripts.
+    shutil.rmtree(site_packages / "Scripts", ignore_errors=True)
+    return placed
+
+
+def install_packages(
+    requirements: Path,
+    site_packages: Path,
+    python: Path,
+    target: Target,
+    cache: Path,
+    offline: bool,
+    job: Job,
+) -> Made:
+    """Install the locked packages for Windows.
+
+    Args:
+        requirements: a hash-locked requirements file.
+        site_packages: made anew, so that nothing of an older lock stays behind.
+        python: the manifest of the Python that they are for.
+    """
+    laid_down = manifest.read(python)
+    if laid_down is None or laid_down.root is None:
+        raise BuildError(f'{python} cannot be read; run "doit env:python" again')
+    root = laid_down.root
+    remove_tree(site_packages)
+    site_packages.mkdir(parents=True)
+    process.run(
+        [
+            host.runner_program("uv"), "pip", "install",
+            "--python-platform", UV_PLATFORM,
+            "--python-version", target.version,
+            "--target", site_packages,
+            "--require-hashes",
+            # A linked file would be altered in the cache when it is altered here.
+            "--link-mode", "copy",
+            *(["--offline"] if offline else []),
+            "--requirements", requirements,
+        ],
+        log=job.log, cwd=requirements.parent, env=uv_environment(cache), line=job.line,
+    )  # fmt: skip
+    # uv writes start scripts for the machine it runs on; on Windows they are of no use.
+    shutil.rmtree(site_packages / "bin", ignore_errors=True)
+    (site_packages / ".lock").unlink(missing_ok=True)
+    runtime = place_runtime(site_packages, root, laid_down.files.keys())
+    files = manifest.record(root, [*manifest.files_below(site_packages), *runtime])
+    count = sum(1 for _ in site_packages.glob("*.dist-info"))
+    size = sum(entry.size for entry in files.values()) / 1e9
+    return Made(
+        f"{count} packages, {len(files)} files, {size:.1f} GB",
+        where=site_packages,
+        root=root,
+        files=files,
+    )
+
+
+def create(project: Project, environment: PortableEnvironment) -> Iterator[dict[str, Any]]:
+    """env:python and env:packages."""
+    python = environment.pythons[project.target.version]
+    yield stage(
+        project,
+        "env:python",
+        f"lay down Windows CPython {project.target.version}",
+        partial(make_python, project, python.artifact),
+        settings=python.artifact,
+        needs=[f"extract:{python.artifact}"],
+        targets=[project.environment / "python.exe"],
+        owns=[project.environment],
+    )
+    requirements = project.root / python.requirements
+    yield stage(
+        project,
+        "env:packages",
+        f"install the packages locked in {python.requirements}",
+        partial(
+            install_packages,
+            requirements,
+            project.site_packages,
+            project.manifest("env:python"),
+            project.target,
+            project.cache,
+            project.offline,
+        ),
+        settings={},
+        needs=["env:python"],
+        files=[requirements],
+        owns=[project.site_packages],
+    )

@@ -1,0 +1,185 @@
+"""env:wine, and running the Windows Python: natively on Windows, under honest Wine elsewhere.
+
+    Wine -> build/.../wine/    an empty Windows
+         -> build/.../python   starts the environment's python.exe in it
+
+The choice between the two is made here, once.
+"""
+
+import json
+import os
+import shlex
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tasks.core import host, manifest, process
+from tasks.core.config import CondaEnvironment
+from tasks.core.errors import BuildError
+from tasks.core.manifest import Made
+from tasks.core.project import Project
+from tasks.pythons import conda, wine
+from tasks.stage import Job, stage
+
+WINDOWS = os.name == "nt"
+
+LAUNCHER = """\
+#!/usr/bin/env bash
+# Starts the Windows Python of this build under Wine: {name} script.py, or {name} -c "...".
+# Arguments that are paths: give them as Windows sees them, Z:\\home\\me\\data.
+set -u -o pipefail
+{exports}
+# What it prints is for a terminal of this system.
+export PYTHONUTF8=1
+python={python}
+# The Windows Python dies at once unless its three standard streams are pipes.
+if [ -t 0 ]; then input() {{ :; }}; else input() {{ cat; }}; fi
+input | {wine} "$python" "$@" 2> >(cat >&2) | cat
+exit "${{PIPESTATUS[1]}}"
+"""
+
+
+def available() -> bool:
+    """Whether Windows programs can be run on this machine."""
+    return WINDOWS or wine.find() is not None
+
+
+def path_for_windows(path: Path) -> str:
+    """A path as a Windows program sees it; Wine shows the host's files on drive Z:."""
+    return str(path) if WINDOWS else "Z:" + str(path).replace("/", "\\")
+
+
+def prefix(project: Project) -> Path:
+    """The Wine prefix of this build."""
+    return project.build / "wine"
+
+
+def launcher(project: Project) -> Path:
+    """The command that starts the environment's Python on this machine."""
+    return project.environment / "python.exe" if WINDOWS else project.build / "python"
+
+
+def run(
+    project: Project,
+    arguments: Sequence[str | Path],
+    job: Job,
+    *,
+    timeout: float,
+    cwd: Path,
+    variables: Mapping[str, str] | None = None,
+) -> tuple[process.Finished, list[str]]:
+    """Run the environment's Python.
+
+    Args:
+        arguments: paths among them are shown as Windows sees them.
+        timeout: seconds, after which everything that it started is ended.
+        variables: environment variables to add.
+
+    Returns:
+        how it ended (a failure is not raised), and the lines that it printed.
+
+    Raises:
+        BuildError: it took too long, or could not be started.
+    """
+    words = [path_for_windows(a) if isinstance(a, Path) else a for a in arguments]
+    python = project.environment / "python.exe"
+    lines: list[str] = []
+
+    def keep(line: str) -> None:
+        lines.append(line)
+        job.line(line)
+
+    # No byte code: the environment stays as it was installed.
+    own = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+    own |= dict(variables or {})
+    program = wine.find()
+    if WINDOWS:
+        # Some packages of conda count on an active environment.
+        is_conda = isinstance(project.profile.environment, CondaEnvironment)
+        path = conda.path_folders(project.environment) if is_conda else []
+        return (
+            process.run(
+                [python, *words], log=job.log, cwd=cwd, env=host.environment(own, path),
+                timeout=timeout, check=False, line=keep,
+            ),
+            lines,
+        )  # fmt: skip
+    if program is None:
+        raise BuildError(f"wine was not found ({wine.INSTALL_HINT})")
+    env = wine.environment(project.config.wine, prefix(project)) | own
+    try:
+        finished = process.run(
+            [program, python, *words], log=job.log, cwd=cwd, env=env,
+            timeout=timeout, check=False, line=keep,
+        )  # fmt: skip
+    except BaseException:
+        wine.stop(program, env)
+        raise
+    return finished, lines
+
+
+def last_json(lines: Sequence[str]) -> dict[str, Any] | None:
+    """The last of the lines that is a JSON object: how a check hands over its result."""
+    for line in reversed(lines):
+        if line.startswith("{"):
+            try:
+                return dict(json.loads(line))
+            except ValueError:
+                continue
+    return None
+
+
+def needed_to_run(project: Project) -> list[str]:
+    """The tasks whose products a program in the finished environment depends on."""
+    return [
+        "env:python",
+        "env:packages",
+        *([] if WINDOWS else ["env:wine"]),
+        *(f"install:{name}" for name in project.profile.packages),
+        "dlls",
+    ]
+
+
+def make_wine(project: Project, program: Path | None, job: Job) -> Made:
+    """Make the Wine prefix and the launcher; without Wine, say so."""
+    if program is None:
+        return Made(f"wine not found; {wine.INSTALL_HINT}", status="not run")
+    folder = prefix(project)
+    settings = project.config.wine
+    wine.make_prefix(program, settings, folder, job)
+    variables = wine.variables(settings, folder)
+    script = launcher(project)
+    exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+    text = LAUNCHER.format(
+        name=script.name,
+        exports=exports,
+        python=shlex.quote(str(project.environment / "python.exe")),
+        wine=shlex.quote(str(program)),
+    )
+    script.write_text(text, encoding="utf-8", newline="\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return Made(
+        "an empty Windows, with the real runtime DLLs or none",
+        where=script,
+        root=project.build,
+        # The rest of a prefix changes whenever Windows programs run in it.
+        files=manifest.record(project.build, [script, folder / "no-crash-dialog.reg"]),
+    )
+
+
+def create(project: Project) -> Iterator[dict[str, Any]]:
+    """env:wine, where the host is not Windows."""
+    if WINDOWS:
+        return
+    program = wine.find()
+    yield stage(
+        project,
+        "env:wine",
+        "make an empty Windows to run it in, and a command to start it",
+        partial(make_wine, project, program),
+        settings={"wine": program, "settings": project.config.wine, "launcher": LAUNCHER},
+        targets=[],
+        owns=[prefix(project), launcher(project)],
+    )

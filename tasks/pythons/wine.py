@@ -1,0 +1,118 @@
+"""Honest Wine: Windows programs on this machine, without help that a clean Windows lacks.
+
+By default Wine 8 uses copies of its own of msvcr100, vcruntime140, msvcp140 and others, even
+where the real ones lie beside python.exe. A missing DLL then goes unnoticed, and C++
+exceptions can crash. WINEDLLOVERRIDES "=n" (native only) makes it load the real files or
+fail (https://gitlab.winehq.org/wine/wine/-/wikis/Wine-User's-Guide#wine-dll-overrides).
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from tasks.core import host, process
+from tasks.core.config import Wine
+from tasks.core.errors import BuildError
+from tasks.core.files import remove_tree, rename
+from tasks.stage import Job
+
+INSTALL_HINT = "on Debian or Ubuntu: sudo apt-get install wine wine64"
+
+# No crash dialog: it would wait for a click for ever.
+# https://learn.microsoft.com/windows/win32/debug/configuring-automatic-debugging
+REGISTRY = """\
+Windows Registry Editor Version 5.00
+
+[HKEY_LOCAL_MACHINE\\Software\\Microsoft\\Windows NT\\CurrentVersion\\AeDebug]
+"Debugger"="false"
+"Auto"="0"
+
+[HKEY_CURRENT_USER\\Software\\Wine\\WineDbg]
+"ShowCrashDialog"=dword:00000000
+"""
+
+PREFIX_TIMEOUT = 300
+
+
+def find() -> Path | None:
+    """The wine program, or None."""
+    return host.program("wine") or host.program("wine64")
+
+
+def variables(settings: Wine, prefix: Path) -> dict[str, str]:
+    """The environment variables of an honest run."""
+    native = ",".join(settings.native_dlls)
+    disabled = ",".join(settings.disabled_dlls)
+    return {
+        "WINEPREFIX": str(prefix),
+        "WINEARCH": "win64",
+        "WINEDEBUG": "-all",
+        "WINEDLLOVERRIDES": f"{native}=n;{disabled}=",
+        # Paths with letters beyond ASCII need a UTF-8 locale.
+        "LC_ALL": "C.UTF-8",
+        # Wine links Documents and others to folders of the same name in HOME.
+        "HOME": str(prefix),
+        **settings.environment,
+    }
+
+
+def environment(settings: Wine, prefix: Path) -> dict[str, str]:
+    """The whole environment of an honest run: this process's own, cleaned, with `variables`."""
+    kept = {n: v for n, v in host.environment().items() if not n.startswith(("WINE", "PYTHON"))}
+    # Without a display Wine does not try to open one.
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        kept.pop(name, None)
+    return kept | variables(settings, prefix)
+
+
+def make_prefix(wine: Path, settings: Wine, prefix: Path, job: Job) -> None:
+    """Make a Wine prefix (an empty Windows), whole or not at all.
+
+    Raises:
+        BuildError: Wine cannot make one.
+    """
+    temporary = prefix.with_name(prefix.name + ".tmp")
+    for folder in (temporary, prefix):
+        remove_tree(folder)
+    temporary.mkdir(parents=True)
+    env = environment(settings, temporary)
+    script = temporary / "no-crash-dialog.reg"
+    script.write_text(REGISTRY, encoding="utf-8", newline="\r\n")
+    try:
+        for arguments in (["wineboot", "--init"], ["regedit", "/S", script.name]):
+            process.run(
+                [wine, *arguments],
+                log=job.log, cwd=temporary, env=env, timeout=PREFIX_TIMEOUT, line=job.line,
+            )  # fmt: skip
+    finally:
+        stop(wine, env, wait=True)
+    if not (temporary / "system.reg").is_file():
+        raise BuildError(
+            f"Wine made no prefix; see the log. Is wine64 installed? ({INSTALL_HINT})", log=job.log
+        )
+    rename(temporary, prefix)
+
+
+def stop(wine: Path, env: Mapping[str, str], *, wait: bool = False) -> None:
+    """End every Windows process of a prefix; with `wait`, let them end by themselves first."""
+    server = shutil.which("wineserver") or _beside(wine)
+    if server is None:
+        return
+    for option in ["--wait", "--kill"] if wait else ["--kill"]:
+        try:
+            subprocess.run(
+                [server, option], env=dict(env), capture_output=True, timeout=30, check=False
+            )
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _beside(wine: Path) -> str | None:
+    """wineserver where Debian and others keep it off PATH."""
+    candidates = [
+        wine.resolve().with_name("wineserver"),
+        *Path("/usr/lib/wine").glob("wineserver*"),
+    ]
+    return next((str(path) for path in candidates if os.access(path, os.X_OK)), None)

@@ -1,0 +1,35 @@
+"""What people see of a run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from support import ROOT
+
+# A task whose program prints lines as Micromamba does, in Windows' code page for redirected output.
+RUN = r"""
+import sys
+from pathlib import Path
+from tasks.core import display, process
+display.SIGN_OF_LIFE_SECONDS = 0
+display.show_what_can_be_shown()
+display.screen.start("env:packages")
+program = r"import sys; sys.stdout.buffer.write('├─ é ──\n'.encode() * 3000)"
+process.run(
+    [sys.executable, "-c", program],
+    log=Path(sys.argv[1]),
+    line=lambda text: display.screen.line("env:packages", text),
+)
+"""
+
+
+def test_a_character_that_the_output_lacks_does_not_end_a_program(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, log], cwd=ROOT, capture_output=True, check=False,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252", "NO_COLOR": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode("cp1252").count("?? é ??") == 3000
+    assert log.read_text(encoding="utf-8").count("\n├─ é ──") == 3000

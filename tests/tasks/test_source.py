@@ -1,0 +1,78 @@
+"""Patches apply cleanly or not at all, and an error names the hunk."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.core.errors import BuildError
+from tasks.source import patched_tree
+
+LINES = [f"line {number}\n" for number in range(1, 31)]
+
+
+def patch(path: Path, *, find: str, put: str, line: int = 5) -> Path:
+    """A patch that replaces one line of code.py."""
+    path.write_text(
+        "What breaks: nothing.\n\n"
+        f"--- a/code.py\n+++ b/code.py\n@@ -{line - 1},3 +{line - 1},3 @@\n"
+        f" {LINES[line - 2]}-{find}\n+{put}\n {LINES[line]}",
+        encoding="utf-8",
+        newline="\n",
+    )
+    return path
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "sdist"
+    folder.mkdir()
+    (folder / "code.py").write_text("".join(LINES), encoding="utf-8", newline="\n")
+    return folder
+
+
+def test_patches_are_applied_in_order_to_a_copy(tree, tmp_path, job):
+    first = patch(tmp_path / "1.patch", find="line 5", put="line five")
+    second = patch(tmp_path / "2.patch", find="line 20", put="line twenty", line=20)
+    made = patched_tree(tree, [first, second], tmp_path / "out", job)
+    text = (tmp_path / "out" / "code.py").read_text(encoding="utf-8")
+    assert "line five\n" in text and "line twenty\n" in text
+    assert "line five" not in (tree / "code.py").read_text(encoding="utf-8")
+    assert made.details["patches"] == {"1.patch": ["code.py"], "2.patch": ["code.py"]}
+
+
+def test_a_patch_for_other_lines_is_an_error_that_names_file_and_hunk(tree, tmp_path, job):
+    wrong = patch(tmp_path / "wrong.patch", find="line fünf", put="x")
+    with pytest.raises(BuildError) as caught:
+        patched_tree(tree, [wrong], tmp_path / "out", job)
+    message = caught.value.message
+    assert message.startswith("wrong.patch does not apply (")
+    assert "code.py" in message and "hunk no.1" in message and "\n" not in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_patch_for_a_file_that_is_not_there_is_an_error(tree, tmp_path, job):
+    (tree / "code.py").rename(tree / "other.py")
+    with pytest.raises(BuildError, match=r"1\.patch does not apply .*code\.py"):
+        patched_tree(
+            tree, [patch(tmp_path / "1.patch", find="line 5", put="x")], tmp_path / "out", job
+        )
+
+
+def test_a_patch_applied_twice_is_an_error(tree, tmp_path, job):
+    once = patch(tmp_path / "1.patch", find="line 5", put="x")
+    with pytest.raises(BuildError, match="does not apply"):
+        patched_tree(tree, [once, once], tmp_path / "out", job)
+
+
+def test_a_file_that_is_no_patch_is_an_error(tree, tmp_path, job):
+    (tmp_path / "x.patch").write_text("just words\n", encoding="utf-8")
+    with pytest.raises(BuildError, match=r"x\.patch does not apply"):
+        patched_tree(tree, [tmp_path / "x.patch"], tmp_path / "out", job)
+
+
+def test_the_tree_before_stays_when_a_patch_fails(tree, tmp_path, job):
+    out = tmp_path / "out"
+    patched_tree(tree, [], out, job)
+    with pytest.raises(BuildError):
+        patched_tree(tree, [patch(tmp_path / "1.patch", find="no", put="x")], out, job)
+    assert (out / "code.py").is_file()
