@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dllwhy import loader, packages, pe, windows
+from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import Environment
 from dllwhy.loader import Closure
 from dllwhy.search import DAMAGED
-from tasks.core.errors import BuildError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,7 +56,7 @@ def audit(environment: Environment) -> list[Finding]:
     for file in dict.fromkeys(files):
         try:
             machine = pe.read_pe(file).machine
-        except BuildError as error:
+        except DiagnosisError as error:
             findings.append(_damaged(file, error))
             continue
         if machine == environment.machine:
@@ -96,7 +96,7 @@ def _closures(files: Iterable[Path], environment: Environment) -> Iterator[Closu
         yield closure
 
 
-def _damaged(file: Path, error: BuildError) -> Finding:
+def _damaged(file: Path, error: DiagnosisError) -> Finding:
     return Finding("damaged", True, file, error.message, "install its package again")
 
 
@@ -247,7 +247,7 @@ def _signatures(files: Iterable[Path], environment: Environment) -> Iterator[Fin
             continue
         try:
             signed_by = pe.signer(file)
-        except BuildError as error:
+        except DiagnosisError as error:
             yield _damaged(file, error)
             continue
         if signed_by is None:  # another name is that of a company that signs all it ships

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from dllwhy import loader, packages, pe, windows
+from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import Environment, detect_environment
 from dllwhy.loader import Closure, Resolution, Rule
 from dllwhy.search import DAMAGED, look
-from tasks.core.errors import BuildError
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def explain(target: str, env: Path | None = None, *, base: Path | None = None,
         after: packages that are imported before. All their modules count as loaded.
 
     Raises:
-        BuildError: there is no such file, package or environment.
+        DiagnosisError: there is no such file, package or environment.
     """
     file = Path(target)
     is_file = file.suffix.lower() in (*packages.BINARIES, ".exe") or file.is_file()
@@ -64,7 +64,7 @@ def explain(target: str, env: Path | None = None, *, base: Path | None = None,
         file = file.absolute()
     folder = env or (_environment_of(file) if is_file else None)
     if folder is None:
-        raise BuildError(
+        raise DiagnosisError(
             f"No Windows Python environment is around {target}: name one with --env FOLDER "
             "(where its python.exe is)."
         )

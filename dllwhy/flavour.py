@@ -13,7 +13,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Literal
 
 from dllwhy import pe, windows
-from tasks.core.errors import BuildError
+from dllwhy.errors import DiagnosisError
 
 Layout = Literal["python.org", "embeddable", "conda"]
 
@@ -110,7 +110,7 @@ def detect_environment(
             3.8 to 3.10 then search PATH too; later ones take no notice.
 
     Raises:
-        BuildError: `folder` holds no Python for Windows.
+        DiagnosisError: `folder` holds no Python for Windows.
     """
     prefix = folder
     configured = _pyvenv(folder)
@@ -118,7 +118,7 @@ def detect_environment(
     if configured:
         home = configured.get("home", "")
         if not (home or base):
-            raise BuildError(
+            raise DiagnosisError(
                 f"{folder / 'pyvenv.cfg'} has no line `home = FOLDER`, so no Python can start "
                 "there: make the venv anew."
             )
@@ -127,7 +127,7 @@ def detect_environment(
     if abi is None and configured:
         abi = "".join(configured.get("version_info", configured.get("version", "")).split(".")[:2])
     if not abi:
-        raise BuildError(
+        raise DiagnosisError(
             f"{folder} is not a Python environment for Windows: it has neither a python3XY.dll "
             "nor a pyvenv.cfg. Give the folder that holds python.exe."
         )

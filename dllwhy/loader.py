@@ -33,11 +33,11 @@ from functools import cache
 from pathlib import Path
 
 from dllwhy import windows
+from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import Environment, assumed_dlls, detect_environment
 from dllwhy.pe import forwarders, imported_symbols, read_pe
 from dllwhy.search import DAMAGED, Place, Places, Rule, find, look, search_order, standard_order
 from dllwhy.windows import dll_name
-from tasks.core.errors import BuildError
 
 __all__ = [
     "Closure",
@@ -132,7 +132,8 @@ def closure(
             closure before.
 
     Raises:
-        BuildError: `module` is no PE file. A DLL that it needs and that is none counts as missing.
+        DiagnosisError: `module` is no PE file. A DLL that it needs and that is none counts as
+            missing.
     """
     before = startup(environment) if loaded is None else loaded
     state = dict(before)
@@ -199,7 +200,7 @@ def needed_from(
         are to be had.
 
     Raises:
-        BuildError: an import is neither in the environment nor in `search`.
+        DiagnosisError: an import is neither in the environment nor in `search`.
     """
     own = {module.parent, destination or module.parent}
     order = search_order(module.parent, environment)
@@ -221,7 +222,7 @@ def needed_from(
                 importers += [delayed.found, *_brought_in(more)]
     missing = [r for r in resolutions if r.rule is Rule.MISSING and not r.delay]
     if missing:
-        raise BuildError(_explain_needed(missing, search, environment))
+        raise DiagnosisError(_explain_needed(missing, search, environment))
     staged = (r.found for r in resolutions if r.rule is Rule.STAGED and r.found)
     return list(dict.fromkeys(staged))
 

@@ -13,8 +13,8 @@ from functools import cache
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
+from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import Environment
-from tasks.core.errors import BuildError
 
 BINARIES = (".pyd", ".dll")
 _SHARED = ("..", "__pycache__", "bin", "Scripts")  # no name that can be imported
@@ -40,10 +40,10 @@ def find_package(name: str, environment: Environment) -> Package:
     """Find an installed package by the name of its distribution, or of what is imported.
 
     Raises:
-        BuildError: there is no such package, or it has no extension module.
+        DiagnosisError: there is no such package, or it has no extension module.
     """
     if not re.fullmatch(r"[\w.-]*\w[\w.-]*", name):
-        raise BuildError(
+        raise DiagnosisError(
             f"{name} is a folder or no name at all: give a file (.pyd or .dll), or the name of an "
             "installed package, and its environment with --env."
         )
@@ -57,7 +57,7 @@ def find_package(name: str, environment: Environment) -> Package:
         known = dist or any(name in other.tops for other in index.values())
         what = "has no extension module" if known else "is not installed"
         folders = " or ".join(map(str, environment.site_folders))
-        raise BuildError(
+        raise DiagnosisError(
             f"{name} {what} in {folders}. Give a file (.pyd or .dll), the name of a package with "
             "extension modules, or another environment with --env."
         )

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.core.errors import BuildError
+from dllwhy.errors import DiagnosisError
 
 if TYPE_CHECKING:
     import lief
@@ -50,7 +50,7 @@ def read_pe(path: Path) -> PEFile:
     """Read the headers and import tables of a PE file.
 
     Raises:
-        BuildError: there is no such file, or it is no PE file.
+        DiagnosisError: there is no such file, or it is no PE file.
     """
     return _tables(*_key(path)).read
 
@@ -85,7 +85,7 @@ def signer(path: Path) -> str | None:
         Software Foundation"); None for a file without a signature.
 
     Raises:
-        BuildError: the file was altered after it was signed, or its signature is defective.
+        DiagnosisError: the file was altered after it was signed, or its signature is defective.
     """
     return _signer(*_key(path))
 
@@ -119,7 +119,7 @@ def _key(path: Path) -> tuple[Path, int, int]:
     try:
         status = path.stat()
     except OSError as error:
-        raise BuildError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise DiagnosisError(f"{path} cannot be read: {error.strerror or error}.") from error
     return path, status.st_size, status.st_mtime_ns
 
 
@@ -180,7 +180,7 @@ def _signer(path: Path, size: int, mtime_ns: int) -> str | None:
         return None
     result = binary.verify_signature()
     if result != lief.PE.Signature.VERIFICATION_FLAGS.OK:
-        raise BuildError(
+        raise DiagnosisError(
             f"{path} has a signature that does not verify ({result}): the file was changed after "
             "it was signed, or the download is damaged. Delete it and fetch it again."
         )
@@ -235,7 +235,7 @@ def _parse(path: Path, *parts: str) -> lief.PE.Binary:
     with path.open("rb") as stream:
         binary = lief.PE.parse(stream, config)
     if binary is None:
-        raise BuildError(
+        raise DiagnosisError(
             f"{path} is not a Windows executable or DLL (no PE headers): "
             "a download error page, a file of another system, or a cut-off copy."
         )

@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 
 from dllwhy import windows
+from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import Environment
 from dllwhy.pe import read_pe
-from tasks.core.errors import BuildError
 
 DAMAGED = "it is no Windows DLL (no PE headers): a download error page, or a cut-off copy"
 _BITS = {"x86": " (32-bit)", "x64": " (64-bit)"}
@@ -93,7 +93,7 @@ def look(rule: Rule, folder: Path | None, key: str, environment: Environment) ->
         return Place(rule, folder, None, "found")
     try:
         machine = read_pe(found).machine
-    except BuildError:
+    except DiagnosisError:
         return Place(rule, folder, found, DAMAGED)
     if machine != environment.machine:
         return Place(rule, folder, found, f"it is built for {machine}{_BITS.get(machine, '')}")

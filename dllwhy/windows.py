@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tasks.core.errors import BuildError
+from dllwhy.errors import DiagnosisError
 
 DATA = Path(__file__).resolve().parent / "data" / "windows-dlls.yaml"
 
@@ -87,7 +87,7 @@ def find_edition(name: str) -> str:
     """Return the key of the edition `name`, whatever the case of its letters.
 
     Raises:
-        BuildError: there is none of that name; with those that there are.
+        DiagnosisError: there is none of that name; with those that there are.
     """
     for key in editions():
         if key.lower() == name.lower():
@@ -95,8 +95,8 @@ def find_edition(name: str) -> str:
     raise _unknown(name)
 
 
-def _unknown(edition: str) -> BuildError:
-    return BuildError(f"No Windows edition {edition!r}: use one of {', '.join(editions())}.")
+def _unknown(edition: str) -> DiagnosisError:
+    return DiagnosisError(f"No Windows edition {edition!r}: use one of {', '.join(editions())}.")
 
 
 @cache

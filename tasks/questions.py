@@ -28,6 +28,7 @@ from doit.exceptions import BaseFail, TaskError, TaskFailed
 
 from dllwhy import explain as explaining
 from dllwhy.decode import decoded
+from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import Environment, detect_environment
 from dllwhy.traces import loadtrace, procmon
 from dllwhy.windows import find_edition
@@ -224,6 +225,12 @@ def _comparison_table(compared: list[loadtrace.Comparison], project: Project) ->
     return table
 
 
+def _unanswered(error: BuildError) -> TaskError:
+    failure = TaskError(error.message)
+    failure.build_error = error
+    return failure
+
+
 def create(project: Project) -> Iterator[dict[str, Any]]:
     """explain, audit, triage and trace."""
 
@@ -231,10 +238,10 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
         def action(**given: Any) -> BaseFail | None:
             try:
                 return None if answer(project, **given) else TaskFailed("", report=False)
+            except DiagnosisError as error:
+                return _unanswered(BuildError(error.message))
             except BuildError as error:
-                failure = TaskError(error.message)
-                failure.build_error = error
-                return failure
+                return _unanswered(error)
 
         return {
             "basename": name,

@@ -25,6 +25,7 @@ from doit.exceptions import TaskError, TaskFailed
 from doit.tools import config_changed
 from pydantic import BaseModel
 
+from dllwhy.errors import DiagnosisError
 from tasks.core import display, manifest
 from tasks.core.errors import BuildError
 from tasks.core.files import remove_tree
@@ -108,6 +109,8 @@ class StageAction(BaseAction):  # type: ignore[misc]
             manifest.write(self.path, replace(made, details=details))
         except BuildError as error:
             return failed(error)
+        except DiagnosisError as error:
+            return failed(BuildError(error.message))
         except OSError as error:
             if error.errno is None:
                 raise

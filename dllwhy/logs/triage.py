@@ -22,8 +22,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from dllwhy import windows
+from dllwhy.errors import DiagnosisError
 from dllwhy.logs.triage_lookup import LOOKED_UP, places_of, plain
-from tasks.core.errors import ConfigError
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "triage.yaml"
 
@@ -115,16 +115,16 @@ def load(path: Path = DATA) -> tuple[Pattern, ...]:
     """Read and check the patterns.
 
     Raises:
-        ConfigError: with the pattern's number or id and what is wrong with it.
+        DiagnosisError: with the pattern's number or id and what is wrong with it.
     """
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path.name} cannot be read: {error.strerror}") from error
+        raise DiagnosisError(f"{path.name} cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path.name}: not YAML: {' '.join(str(error).split())}") from error
+        raise DiagnosisError(f"{path.name}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(entries, list):
-        raise ConfigError(f"{path.name}: should be a list of patterns")
+        raise DiagnosisError(f"{path.name}: should be a list of patterns")
     patterns: list[Pattern] = []
     for number, entry in enumerate(entries, 1):
         name = entry.get("id", number) if isinstance(entry, dict) else number
@@ -134,9 +134,9 @@ def load(path: Path = DATA) -> tuple[Pattern, ...]:
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in (name, *first["loc"]))
             message = first["msg"].removeprefix("Value error, ")
-            raise ConfigError(f"{path.name}: {where}: {message}") from error
+            raise DiagnosisError(f"{path.name}: {where}: {message}") from error
         if patterns[-1].id in {pattern.id for pattern in patterns[:-1]}:
-            raise ConfigError(f"{path.name}: {name}: there are two patterns of this id")
+            raise DiagnosisError(f"{path.name}: {name}: there are two patterns of this id")
     return tuple(patterns)
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from dllwhy import pe
-from tasks.core.errors import BuildError
+from dllwhy.errors import DiagnosisError
 
 # IMAGE_ARCHIVE_START, https://learn.microsoft.com/windows/win32/debug/pe-format#archive-library-file-format
 _ARCHIVE = b"!<arch>\n"
@@ -28,7 +28,7 @@ def places_of(group: str, names: Sequence[str], prefixes: Sequence[Path]) -> dic
         {file or folder: the names that it has}; without what is nowhere.
 
     Raises:
-        BuildError: a library there cannot be read.
+        DiagnosisError: a library there cannot be read.
     """
     places: dict[str, list[str]] = {}
     for name in names:
@@ -148,7 +148,7 @@ def _archive_symbols(path: Path, mtime_ns: int) -> frozenset[str]:
                 return frozenset()
             member = stream.read(int(header[56:66]))
     except (OSError, ValueError) as error:
-        raise BuildError(f"{path} cannot be read as a library: {error}") from error
+        raise DiagnosisError(f"{path} cannot be read as a library: {error}") from error
     count = int.from_bytes(member[:4], "big")
     names = member[4 + 4 * count :].split(b"\0")[:count]
     return frozenset(plain(name.decode("utf-8", "replace")) for name in names)

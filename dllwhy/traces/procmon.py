@@ -35,8 +35,8 @@ from typing import NamedTuple, TextIO
 
 from dllwhy import packages
 from dllwhy.decode import marked
+from dllwhy.errors import DiagnosisError
 from dllwhy.traces.loadtrace import key
-from tasks.core.errors import BuildError
 
 _COLUMNS = ("Process Name", "PID", "Operation", "Path", "Result")
 _LOOKS = ("CreateFile", "QueryOpen")
@@ -89,7 +89,7 @@ def read(file: Path) -> Iterator[Event]:
     """Read the events of Python's processes on .dll and .pyd files; the file may be huge.
 
     Raises:
-        BuildError: the file is not a CSV export, or lacks what is needed.
+        DiagnosisError: the file is not a CSV export, or lacks what is needed.
     """
     names: set[str] = set()
     loads = False
@@ -111,15 +111,15 @@ def read(file: Path) -> Iterator[Event]:
                     loads = loads or event.operation == _LOAD
                     yield event
     except OSError as error:
-        raise BuildError(f"{file} cannot be read: {error.strerror}") from error
+        raise DiagnosisError(f"{file} cannot be read: {error.strerror}") from error
     if not any(map(_PYTHON.fullmatch, names)):
         seen = ", ".join(sorted(names)[:5]) or "none at all"
-        raise BuildError(
+        raise DiagnosisError(
             f"{file} tells of no python.exe that looks for .dll or .pyd files (processes that do: "
             f"{seen}). Record again with the filter `Process Name is python.exe`."
         )
     if not loads:
-        raise BuildError(
+        raise DiagnosisError(
             f"{file} has no {_LOAD} events, so it does not tell what was found. Record again with "
             'Process Monitor\'s "Show Process and Thread Activity" switched on, and `Operation is '
             f"{_LOAD}` in the filter."
@@ -143,13 +143,15 @@ def _row(line: str) -> list[str]:
 def _columns(file: Path, first: str) -> list[str]:
     first = first.strip()
     if first.startswith("PML_"):
-        raise BuildError(f"{file} is Process Monitor's own format (PML); a CSV is needed. {_HOW}")
+        raise DiagnosisError(
+            f"{file} is Process Monitor's own format (PML); a CSV is needed. {_HOW}"
+        )
     if first.startswith("<"):
-        raise BuildError(f"{file} is XML; a CSV is needed. {_HOW}")
+        raise DiagnosisError(f"{file} is XML; a CSV is needed. {_HOW}")
     columns = _row(first)
     lacking = [name for name in _COLUMNS if name not in columns]
     if lacking:
-        raise BuildError(
+        raise DiagnosisError(
             f"{file} is no CSV export of Process Monitor with the columns {', '.join(_COLUMNS)}: "
             f"its first line lacks {', '.join(lacking)}. {_HOW}"
         )

@@ -11,6 +11,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from dllwhy import loader
+from dllwhy.errors import DiagnosisError
 from dllwhy.explain import directories_for
 from dllwhy.flavour import Environment
 from dllwhy.loader import Closure, Loaded, Rule
@@ -18,7 +19,6 @@ from dllwhy.search import find
 from dllwhy.traces.loadtrace import key
 from dllwhy.traces.procmon import Story
 from dllwhy.windows import dll_name, is_optional
-from tasks.core.errors import BuildError
 
 OWN = "Windows' own"
 MISSING = "missing"
@@ -66,7 +66,7 @@ def compare(traced: Mapping[str, Sequence[Story]], environment: Environment) -> 
         what went alike in several processes once; what `fails` comes first.
 
     Raises:
-        BuildError: nothing that was loaded is in `environment`.
+        DiagnosisError: nothing that was loaded is in `environment`.
     """
     counted: dict[Comparison, int] = defaultdict(int)
     for told in traced.values():
@@ -74,7 +74,7 @@ def compare(traced: Mapping[str, Sequence[Story]], environment: Environment) -> 
             counted[comparison] += 1
     modules = [s.loaded for told in traced.values() for s in told if s.key.endswith(".pyd")]
     if modules and not any(c.predicted for c in counted if c.story.key.endswith(".pyd")):
-        raise BuildError(
+        raise DiagnosisError(
             f"The export tells of another Python than {environment.prefix}: it loaded "
             f"{modules[0]}. Name that environment, or a copy of it, with --env DIR."
         )

@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import locale
 import os
 import shlex
 import signal
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from dllwhy.decode import decoded
 from tasks.core.errors import BuildError
 
 TAIL_LINES = 12
@@ -34,6 +34,15 @@ class Finished:
 
 def _ignore(line: str) -> None:
     pass
+
+
+def _text(line: bytes) -> str:
+    """A line of output: UTF-8, or else in the code page that Windows' consoles have."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        page = "oem" if sys.platform == "win32" else locale.getencoding()
+        return line.decode(page, errors="replace")
 
 
 def command_line(arguments: Sequence[str | Path]) -> str:
@@ -96,7 +105,7 @@ class _Output:
         assert self.process.stdout is not None
         with self.process.stdout as output:
             for raw in output:
-                text = decoded(raw).rstrip()
+                text = _text(raw).rstrip()
                 with self.lock:
                     if self.ended:
                         return

@@ -7,10 +7,10 @@ from installed_packages import DELVEWHEEL, install
 from pe_files import function, make_dll, make_python
 from rich.console import Console
 
+from dllwhy.errors import DiagnosisError
 from dllwhy.explain import Explanation, as_data, explain
 from dllwhy.explain_tree import tree
 from dllwhy.flavour import detect_environment
-from tasks.core.errors import BuildError
 
 
 @pytest.fixture
@@ -225,11 +225,11 @@ def test_the_environment_around_a_file_is_found(extension: Path, python: Path) -
 
 def test_a_file_outside_of_any_environment_needs_one_named(tmp_path: Path, python: Path) -> None:
     module = make_dll(tmp_path / "build" / "m.pyd", ["python311.dll"])
-    with pytest.raises(BuildError, match="--env FOLDER"):
+    with pytest.raises(DiagnosisError, match="--env FOLDER"):
         explain(str(module))
     assert explain(str(module), python).exit_status == 0
 
 
 def test_a_file_that_is_not_there_is_told(python: Path) -> None:
-    with pytest.raises(BuildError, match=r"absent\.pyd cannot be read"):
+    with pytest.raises(DiagnosisError, match=r"absent\.pyd cannot be read"):
         explain(str(python / "absent.pyd"))

@@ -5,8 +5,8 @@ import pytest
 from pe_files import make_dll, make_python
 
 from dllwhy import flavour
+from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import detect_environment
-from tasks.core.errors import BuildError
 
 
 def names(environment: flavour.Environment) -> list[str]:
@@ -127,7 +127,7 @@ def test_a_byte_order_mark_in_a_venvs_settings_is_passed_over(tmp_path: Path) ->
 
 def test_a_venv_that_names_no_base_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pyvenv.cfg").write_text("version = 3.11.9\n", encoding="utf-8")
-    with pytest.raises(BuildError, match=r"pyvenv\.cfg has no line `home = FOLDER`"):
+    with pytest.raises(DiagnosisError, match=r"pyvenv\.cfg has no line `home = FOLDER`"):
         detect_environment(tmp_path)
 
 
@@ -171,5 +171,5 @@ def test_a_32_bit_python_has_another_folder_for_system32(
 
 def test_a_folder_without_a_python_is_refused(tmp_path: Path) -> None:
     make_dll(tmp_path / "python3.dll")
-    with pytest.raises(BuildError, match="is not a Python environment for Windows"):
+    with pytest.raises(DiagnosisError, match="is not a Python environment for Windows"):
         detect_environment(tmp_path)

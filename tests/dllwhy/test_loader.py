@@ -5,8 +5,8 @@ import pytest
 from pe_files import function, make_dll, make_python
 
 from dllwhy import loader
+from dllwhy.errors import DiagnosisError
 from dllwhy.loader import Closure, Resolution, Rule, closure, detect_environment, needed_from
-from tasks.core.errors import BuildError
 
 
 @pytest.fixture(scope="module")
@@ -402,7 +402,7 @@ def test_a_dll_that_is_nowhere_is_told_with_who_needs_it_and_who_brings_it(
 ) -> None:
     make_dll(python / "msvcp140.dll")
     module = make_dll(package / "m.pyd", ["pthreadVC2.dll", "opencv_world460.dll"])
-    with pytest.raises(BuildError) as raised:
+    with pytest.raises(DiagnosisError) as raised:
         needed_from(module, staged, detect_environment(python))
     message = str(raised.value)
     assert message.startswith("MSVCR100.dll, which pthreadVC2.dll needs, is neither in")

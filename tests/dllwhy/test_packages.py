@@ -5,8 +5,8 @@ from installed_packages import DELVEWHEEL, install, make_venv
 from pe_files import make_python
 
 from dllwhy import packages
+from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import Environment, detect_environment
-from tasks.core.errors import BuildError
 
 
 @pytest.fixture
@@ -35,16 +35,16 @@ def test_a_package_that_is_not_there_and_one_without_modules_are_told_apart(
     environment: Environment,
 ) -> None:
     install(environment, "pure", {"pure/__init__.py": ""})
-    with pytest.raises(BuildError, match="pure has no extension module in"):
+    with pytest.raises(DiagnosisError, match="pure has no extension module in"):
         packages.find_package("pure", environment)
-    with pytest.raises(BuildError, match="absent is not installed in"):
+    with pytest.raises(DiagnosisError, match="absent is not installed in"):
         packages.find_package("absent", environment)
 
 
 @pytest.mark.parametrize("name", [".", "..", "/", "pure/", "C:", r"Lib\site-packages", ""])
 def test_a_folder_is_no_name_of_a_package(environment: Environment, name: str) -> None:
     install(environment, "fast", {"fast/_c.pyd": ""})
-    with pytest.raises(BuildError, match=r"give a file \(\.pyd or \.dll\), or the name of"):
+    with pytest.raises(DiagnosisError, match=r"give a file \(\.pyd or \.dll\), or the name of"):
         packages.find_package(name, environment)
 
 
@@ -98,7 +98,7 @@ def test_other_venvs_do_not_see_the_packages_of_their_base(
 ) -> None:
     install(environment, "numeric", {"numeric/_core.pyd": ""})
     venv = make_venv(tmp_path / "venv", environment, sees_base=False)
-    with pytest.raises(BuildError, match="numeric is not installed in"):
+    with pytest.raises(DiagnosisError, match="numeric is not installed in"):
         packages.find_package("numeric", venv)
 
 

@@ -5,7 +5,7 @@ from pe_files import function, make_dll
 from support import ROOT
 
 from dllwhy import pe
-from tasks.core.errors import BuildError
+from dllwhy.errors import DiagnosisError
 
 MANIFEST = """\
 <?xml version="1.0" encoding="UTF-8" standalone="yes"?>
@@ -65,12 +65,12 @@ def test_version_and_manifest_come_from_the_resources(tmp_path: Path) -> None:
 def test_a_file_that_is_no_pe_file_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "download.dll"
     file.write_bytes(content)
-    with pytest.raises(BuildError, match=r"download\.dll is not a Windows executable or DLL"):
+    with pytest.raises(DiagnosisError, match=r"download\.dll is not a Windows executable or DLL"):
         pe.read_pe(file)
 
 
 def test_a_file_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match=r"absent\.dll cannot be read: "):
+    with pytest.raises(DiagnosisError, match=r"absent\.dll cannot be read: "):
         pe.read_pe(tmp_path / "absent.dll")
 
 
@@ -100,5 +100,5 @@ def test_a_signed_file_that_was_altered_is_refused(tmp_path: Path) -> None:
     data[5000] ^= 1
     file = tmp_path / "python.exe"
     file.write_bytes(data)
-    with pytest.raises(BuildError, match="changed after it was signed"):
+    with pytest.raises(DiagnosisError, match="changed after it was signed"):
         pe.signer(file)

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from dllwhy import windows
-from tasks.core.errors import BuildError
+from dllwhy.errors import DiagnosisError
 
 
 def data() -> dict[str, Any]:
@@ -39,7 +39,7 @@ def test_editions_without_media_foundation_lack_it(edition: str) -> None:
 
 
 def test_an_unknown_edition_is_answered_with_those_that_exist() -> None:
-    with pytest.raises(BuildError, match="use one of 10, 11, N, server"):
+    with pytest.raises(DiagnosisError, match="use one of 10, 11, N, server"):
         windows.system_dlls("x64", "12")
 
 
@@ -127,5 +127,5 @@ def test_a_dll_that_programs_do_without_is_known_as_such() -> None:
 
 def test_an_edition_is_found_whatever_the_case_of_its_letters() -> None:
     assert [windows.find_edition(name) for name in ("10", "n", "SERVER")] == ["10", "N", "server"]
-    with pytest.raises(BuildError, match="use one of 10, 11, N, server"):
+    with pytest.raises(DiagnosisError, match="use one of 10, 11, N, server"):
         windows.find_edition("XP")

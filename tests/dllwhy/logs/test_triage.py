@@ -40,8 +40,8 @@ import pytest
 from pe_files import make_prefix
 from support import ROOT
 
+from dllwhy.errors import DiagnosisError
 from dllwhy.logs.triage import as_data, load, render, triage
-from tasks.core.errors import ConfigError
 
 LOGS = ROOT / "tests" / "data" / "logs"
 
@@ -413,6 +413,6 @@ def test_a_defective_pattern_is_one_line(tmp_path: Path, change: str, message: s
     lines = [f"{k}: {v}" for k, v in (entry | {key: value}).items()]
     path = tmp_path / "triage.yaml"
     path.write_text("- " + "\n  ".join(lines) + "\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=message) as caught:
+    with pytest.raises(DiagnosisError, match=message) as caught:
         load(path)
     assert "\n" not in caught.value.message

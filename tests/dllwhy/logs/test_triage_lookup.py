@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from pe_files import RESIZE, make_dll, make_prefix
 
+from dllwhy.errors import DiagnosisError
 from dllwhy.logs.triage_lookup import LOOKED_UP, places_of, plain
-from tasks.core.errors import BuildError
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_a_damaged_library_is_told(tmp_path: Path) -> None:
     (tmp_path / "lib").mkdir()
     damaged = tmp_path / "lib" / "some.lib"
     damaged.write_bytes(b"!<arch>\n" + b"/".ljust(48) + b"no number".ljust(12))
-    with pytest.raises(BuildError, match=r"some\.lib cannot be read as a library"):
+    with pytest.raises(DiagnosisError, match=r"some\.lib cannot be read as a library"):
         places_of("symbol", ["x"], [tmp_path])
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from procmon_csv import LOADED, export, recorded, row
 
+from dllwhy.errors import DiagnosisError
 from dllwhy.traces.procmon import Event, Story, read, stories
-from tasks.core.errors import BuildError
 
 
 def told(file: Path) -> dict[str, Story]:
@@ -146,24 +146,24 @@ def test_another_format_is_answered_with_how_to_export(
 ) -> None:
     file = tmp_path / "Logfile.PML"
     file.write_bytes(content)
-    with pytest.raises(BuildError, match=message):
+    with pytest.raises(DiagnosisError, match=message):
         list(read(file))
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match=r"no\.csv cannot be read: No such file"):
+    with pytest.raises(DiagnosisError, match=r"no\.csv cannot be read: No such file"):
         list(read(tmp_path / "no.csv"))
 
 
 def test_a_recording_of_other_programs_is_told_with_their_names(tmp_path: Path) -> None:
     file = export(tmp_path, LOADED.replace("python.exe", "Explorer.EXE"))
-    with pytest.raises(BuildError, match=r"no python\.exe .*do: Explorer\.EXE.*Record again"):
+    with pytest.raises(DiagnosisError, match=r"no python\.exe .*do: Explorer\.EXE.*Record again"):
         list(read(file))
 
 
 def test_a_recording_without_loads_is_told(tmp_path: Path) -> None:
     file = export(tmp_path, row("CreateFile", r"C:\p\a.dll", "NAME NOT FOUND"))
-    with pytest.raises(BuildError, match='"Show Process and Thread Activity" switched on'):
+    with pytest.raises(DiagnosisError, match='"Show Process and Thread Activity" switched on'):
         list(read(file))
 
 

@@ -6,6 +6,7 @@ import pytest
 from pe_files import make_dll
 from procmon_csv import COPIED, LOADED, copy_dlls, export, make_ffcv_python, recorded, row
 
+from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import detect_environment
 from dllwhy.traces.procmon import read, stories
 from dllwhy.traces.procmon_compare import (
@@ -17,7 +18,6 @@ from dllwhy.traces.procmon_compare import (
     as_data,
     compare,
 )
-from tasks.core.errors import BuildError
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_processes_that_went_alike_are_told_once(python: Path, tmp_path: Path) -
 
 def test_the_recording_of_another_python_is_told(python: Path, tmp_path: Path) -> None:
     shutil.rmtree(python / "Lib")
-    with pytest.raises(BuildError, match=r"another Python than .*_libffcv.*--env DIR"):
+    with pytest.raises(DiagnosisError, match=r"another Python than .*_libffcv.*--env DIR"):
         compared(recorded("all", tmp_path), python)
 
 
