@@ -1,14 +1,13 @@
 """activate - scripts that make a prompt ready for builds of your own.
 
-    toolchain + prefixes + Windows Python -> build/.../activate.cmd, activate.ps1    msvc
-                                          -> build/.../activate.sh                   zig
+    toolchain + prefixes + Windows Python -> build/.../activate.cmd, activate.ps1    on Windows
+                                          -> build/.../activate.sh                   elsewhere
 
 They set what the wheels of this project are built with (tasks.compilers.build_environment), for
 `python -m build --wheel --no-isolation` or `pip install --no-build-isolation` of any package
 that links these libraries.
 """
 
-import os
 import re
 import shlex
 import sysconfig
@@ -17,14 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import toolchain, wheel
+from tasks import wheel
+from tasks.compilers import toolchain
 from tasks.compilers.build_environment import BuildEnvironment
-from tasks.core import manifest
+from tasks.core import host, manifest
 from tasks.core.config import CondaEnvironment
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.pythons import conda
-from tasks.stage import Job, stage
+from tasks.stage import stage
 
 CMD = """\
 @echo off
@@ -122,13 +123,8 @@ def in_conda(made: BuildEnvironment, environment: Path) -> BuildEnvironment:
 
 
 def scripts(project: Project) -> list[Path]:
-    """The scripts of this profile; none where no prompt of this system could use one."""
-    kind = project.profile.toolchain.kind
-    if kind == "msvc":
-        names = ["activate.cmd", "activate.ps1"]
-    else:
-        names = [] if os.name == "nt" else ["activate.sh"]
-    return [project.build / name for name in names]
+    """The scripts, one for each kind of prompt that this system has."""
+    return [project.build / f"activate{ending}" for ending in host.PROMPTS]
 
 
 def write_scripts(
@@ -143,7 +139,7 @@ def write_scripts(
     made = wheel.environment(project, libraries, definitions, files_folder(project))
     if isinstance(project.profile.environment, CondaEnvironment):
         made = in_conda(made, project.environment)
-    compiler = toolchain.load(toolchain.toolchain_file(project))
+    compiler = toolchain.load(project.toolchain_file)
     summary = (
         f"active: {compiler.kind} {compiler.version} for Windows Python {project.target.version}, "
         f"{', '.join(libraries)}"
@@ -166,10 +162,9 @@ def write_scripts(
             text = for_shell(made, script, summary)
         manifest.write_atomically(script, text)
     use = project.shown(written[0])
-    if compiler.kind == "msvc":
-        use = use.replace("/", "\\")
+    use = f". {use}" if written[0].suffix == ".sh" else use.replace("/", "\\")
     return Made(
-        f"for builds of your own: {use if compiler.kind == 'msvc' else f'. {use}'}",
+        f"for builds of your own: {use}",
         where=written[0],
         root=project.build,
         files=manifest.record(project.build, written),
@@ -191,8 +186,6 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
     libraries = list(dict.fromkeys(library for build in builds for library in build.libraries))
     definitions = {name: value for build in builds for name, value in build.definitions.items()}
     written = scripts(project)
-    if not written:
-        return
     yield stage(
         project,
         "activate",

@@ -10,7 +10,6 @@ always searched, and conda's Python adds Library\\bin
 (https://github.com/conda-forge/python-feedstock, patch "Add CondaEcosystemModifyDllSearchPath").
 """
 
-import json
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ from dllwhy import loader
 from tasks.core import manifest
 from tasks.core.errors import BuildError
 from tasks.core.files import rename
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
-from tasks.stage import Job, stage
+from tasks.stage import stage
 from tasks.wheel import extension_file
 
 
@@ -101,7 +101,7 @@ def place_dlls(project: Project, job: Job) -> Made:
             paths = {"from": str(dll.source), "to": str(dll.path)}
             listing.append({"for": extension.name, **paths, "new": dll.new})
     report = project.build / "dlls.json"
-    manifest.write_atomically(report, json.dumps(listing, indent=1, ensure_ascii=False) + "\n")
+    manifest.write_json(report, listing)
     # A file that a package brought is that package's, and stays when this stage is cleaned.
     copies = [dll.path for dll in placed if dll.new]
     return Made(

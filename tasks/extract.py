@@ -17,10 +17,11 @@ from tasks.archives import archive
 from tasks.core import manifest
 from tasks.core.config import FIRST_USE, Artifact, Source
 from tasks.core.errors import BrokenArchiveError, BuildError
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.fetch import artifacts_of, forget_first_use
-from tasks.stage import Job, stage
+from tasks.stage import stage
 
 
 def check_signatures(folder: Path, signed_by: dict[str, str], name: str) -> int:

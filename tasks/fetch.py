@@ -21,11 +21,12 @@ from tasks.core import manifest
 from tasks.core.config import FIRST_USE, Artifact, CondaRecipe, Source
 from tasks.core.errors import BuildError
 from tasks.core.files import rename
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.progress import ProgressCallback
 from tasks.core.project import Project
 from tasks.downloads import download, index
-from tasks.stage import Job, stage
+from tasks.stage import stage
 
 
 def first_use_hashes(downloads: Path) -> dict[str, str]:
@@ -67,7 +68,7 @@ def forget_first_use(source: Source, downloads: Path) -> None:
     hashes = first_use_hashes(downloads)
     sha256 = hashes.pop(source.place, None)
     if sha256 is not None:
-        manifest.write_atomically(downloads / "first-use.json", json.dumps(hashes, indent=1) + "\n")
+        manifest.write_json(downloads / "first-use.json", hashes)
         shutil.rmtree(downloads / sha256, ignore_errors=True)
 
 
@@ -94,7 +95,7 @@ def _download(source: Source, downloads: Path, progress: ProgressCallback) -> st
     verified.parent.mkdir(parents=True, exist_ok=True)
     rename(unverified, verified)
     hashes = first_use_hashes(downloads) | {source.place: sha256}
-    manifest.write_atomically(downloads / "first-use.json", json.dumps(hashes, indent=1) + "\n")
+    manifest.write_json(downloads / "first-use.json", hashes)
     return sha256
 
 

@@ -23,7 +23,6 @@ from tasks import (
 )
 from tasks.core.display import show_what_can_be_shown
 from tasks.core.project import Project, project
-from tasks.pythons import windows_python
 from tasks.reporter import Reporter
 
 STAGES = (
@@ -32,7 +31,6 @@ STAGES = (
     extract,
     toolchain,
     environment,
-    windows_python,
     libs,
     source,
     wheel,

@@ -13,10 +13,11 @@ from typing import Any
 
 from tasks.core import host, manifest, process
 from tasks.core.errors import BuildError
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.pythons.portable import UV_PLATFORM, uv_environment
-from tasks.stage import Job, stage
+from tasks.stage import stage
 
 
 def recorded_files(site_packages: Path, name: str) -> list[Path]:

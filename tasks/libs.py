@@ -12,14 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import extract, staging, toolchain
-from tasks.compilers import cmake
+from tasks import extract, staging
+from tasks.compilers import cmake, toolchain
 from tasks.core import host, manifest
 from tasks.core.config import CMakeRecipe, CMakeValue, CondaRecipe, PrebuiltRecipe, Recipe
 from tasks.core.files import remove_tree
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
-from tasks.stage import Job, stage
+from tasks.stage import stage
 
 
 def optional_features(recipe: CMakeRecipe) -> dict[str, Path | None]:
@@ -67,7 +68,7 @@ def build_with_cmake(
             )
     work = project.build / "work" / name
     install = work / "install"
-    compiler = toolchain.load(toolchain.toolchain_file(project))
+    compiler = toolchain.load(project.toolchain_file)
     cmake.build(
         project.source_tree(recipe.artifact),
         install,

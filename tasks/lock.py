@@ -14,10 +14,11 @@ from typing import Any
 
 from tasks.core import host, process
 from tasks.core.config import PortableEnvironment
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.pythons.portable import UV_PLATFORM, uv_environment
-from tasks.stage import Job, stage
+from tasks.stage import stage
 
 
 def compile_lock(source: Path, lock: Path, options: list[str], cache: Path, job: Job) -> Made:

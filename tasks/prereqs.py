@@ -1,6 +1,5 @@
 """prereqs - what this machine has, and what is missing for which stage. Never fails."""
 
-import json
 import os
 import platform
 import shutil
@@ -15,10 +14,11 @@ from typing import Any
 from tasks.compilers import msvc
 from tasks.core import host, long_paths, manifest
 from tasks.core.config import CMakeRecipe, CondaEnvironment, MsvcToolchain
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
-from tasks.pythons import micromamba, wine
-from tasks.stage import Job, stage
+from tasks.pythons import micromamba, windows_python, wine
+from tasks.stage import stage
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,6 @@ def _virus_scanner(folders: Sequence[Path]) -> Line:
 
 def _compiler(project: Project, settings: MsvcToolchain, job: Job) -> Line:
     """Microsoft's compiler, where the profile uses it."""
-    if sys.platform != "win32":
-        return Line("compiler", "missing", "this profile needs Windows; here, use profile=zig")
     ask = partial(msvc.ask_vswhere, job)
     found, text = msvc.summary(os.environ, project.root, settings, ask)
     return Line("compiler", "ok" if found else "missing", text)
@@ -119,14 +117,14 @@ def look(project: Project, job: Job) -> list[Line]:
                 )
                 for o in recipe.optional
             ]
-    if sys.platform != "win32":
+    if windows_python.HERE.needs_wine:
         found = wine.find()
         lines.append(
             Line("wine", "ok", str(found))
             if found
             else Line("wine", "missing", f"needed for verify:import; {wine.INSTALL_HINT}")
         )
-    if sys.platform == "win32":
+    else:
         lines += [_long_paths(project), _virus_scanner([project.root, project.cache])]
     needed = project.profile.disk_gb
     lines += [
@@ -144,7 +142,7 @@ def report(project: Project, job: Job) -> Made:
         if line.state == "missing":
             job.warn(f"{line.what}: {line.detail}")
     path = project.build / "prereqs.json"
-    manifest.write_atomically(path, json.dumps([asdict(line) for line in lines], indent=1) + "\n")
+    manifest.write_json(path, [asdict(line) for line in lines])
     missing = [line.what for line in lines if line.state == "missing"]
     return Made(f"missing: {', '.join(missing)}" if missing else "nothing is missing", where=path)
 

@@ -32,12 +32,13 @@ from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import Environment, detect_environment
 from dllwhy.traces import loadtrace, procmon
 from dllwhy.windows import find_edition
+from tasks.core import host
 from tasks.core.display import screen
 from tasks.core.errors import BuildError
+from tasks.core.job import Job
 from tasks.core.project import Project
 from tasks.pythons import windows_python
 from tasks.reporter import search_prefixes
-from tasks.stage import Job
 
 Option = dict[str, Any]
 
@@ -95,7 +96,7 @@ def explain(project: Project, pe: str, env: str, windows: str, path: str, add: l
         raise BuildError("say what to explain: doit explain --pe FILE_OR_PACKAGE [--env DIR]")
     is_file = _given(pe).is_file()
     folder = _given(env) if env else None if is_file else project.environment
-    folders = path or (os.environ.get("PATH", "") if windows_python.WINDOWS else "")
+    folders = path or (os.environ.get("PATH", "") if host.WINDOWS else "")
     explanation = explaining.explain(
         str(_given(pe)) if is_file else pe,
         folder,
@@ -135,7 +136,7 @@ def _edition(name: str) -> str:
 
 def _system32(edition: str) -> Path | None:
     """This machine's System32, unless another Windows is asked for."""
-    if edition or not windows_python.WINDOWS:
+    if edition or not host.WINDOWS:
         return None
     return Path(os.environ["SYSTEMROOT"], "System32")
 
@@ -169,7 +170,7 @@ def _recorded(file: Path, environment: Environment, as_json: bool) -> bool:
 
 def _import(project: Project, module: str, as_json: bool) -> bool:
     """Import a module under Wine, and read the trace of Wine's loader."""
-    if windows_python.WINDOWS or not windows_python.available():
+    if host.WINDOWS or not windows_python.HERE.available():
         raise BuildError("trace reads the trace of Wine's loader, and there is no Wine here")
     job = Job("trace", project.log("trace"), lambda d, t: None, lambda t: None, lambda t: None)
     job.log.unlink(missing_ok=True)

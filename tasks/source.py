@@ -12,9 +12,10 @@ from typing import Any
 from tasks.core import manifest
 from tasks.core.errors import BuildError
 from tasks.core.files import remove_tree, rename
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
-from tasks.stage import Job, stage
+from tasks.stage import stage
 
 
 class _Messages(logging.Handler):

@@ -15,7 +15,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,29 +29,9 @@ from dllwhy.errors import DiagnosisError
 from tasks.core import display, manifest
 from tasks.core.errors import BuildError
 from tasks.core.files import remove_tree
+from tasks.core.job import Job
 from tasks.core.manifest import Made
-from tasks.core.progress import ProgressCallback
 from tasks.core.project import Project
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the work of a stage may use to say how it goes.
-
-    Args:
-        name: the task's name.
-        log: the log file for the programs that it runs; emptied before the work starts.
-        progress: called with (done, total).
-        line: called with a line of a program's output, shown while nothing newer comes.
-        warn: called with a line that people must see.
-    """
-
-    name: str
-    log: Path
-    progress: ProgressCallback
-    line: Callable[[str], None]
-    warn: Callable[[str], None]
-
 
 Work = Callable[[Job], Made]
 

@@ -18,10 +18,11 @@ from typing import Any, Protocol
 from tasks.core import manifest
 from tasks.core.errors import BuildError
 from tasks.core.files import remove_tree
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.pythons import windows_python, wine
-from tasks.stage import Job, stage
+from tasks.stage import stage
 
 CONFTEST = Path(__file__).parent / "checks" / "upstream_conftest.py"
 STATUSES = ("passed", "failed", "skipped", "hung", "crashed")
@@ -218,7 +219,7 @@ def save(file: Path, results: Mapping[str, Result]) -> None:
         test: {"status": result.status, **({"reason": result.message} if result.message else {})}
         for test, result in sorted(results.items())
     }
-    manifest.write_atomically(file, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    manifest.write_json(file, data)
 
 
 def overlay(project: Project, folder: Path) -> Path:
@@ -245,7 +246,7 @@ def check(project: Project, build: str, job: Job) -> Made:
     Raises:
         BuildError: a test ended otherwise than expected.
     """
-    if not windows_python.available():
+    if not windows_python.HERE.available():
         return Made(f"wine not found; {wine.INSTALL_HINT}, then run doit again", status="not run")
     settings = project.config.verify.upstream
     folder = project.build / "verify" / f"upstream-{build}"
@@ -258,7 +259,7 @@ def check(project: Project, build: str, job: Job) -> Made:
         arguments: Sequence[str | Path], variables: Mapping[str, str | Path], timeout: float
     ) -> tuple[int | None, str]:
         shown = {
-            name: windows_python.path_for_windows(value) if isinstance(value, Path) else value
+            name: windows_python.HERE.path(value) if isinstance(value, Path) else value
             for name, value in {**fixed, **variables}.items()
         }
         try:

@@ -8,7 +8,6 @@
 A check whose tool is missing says "not run", never "passed".
 """
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -21,11 +20,12 @@ from tasks import dlls
 from tasks.core import manifest
 from tasks.core.errors import BuildError
 from tasks.core.files import remove_tree
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.pythons import windows_python, wine
 from tasks.source import source_folder
-from tasks.stage import Job, stage
+from tasks.stage import stage
 
 CHECKS = Path(__file__).parent / "checks"
 
@@ -37,7 +37,7 @@ def report_file(project: Project, name: str) -> Path:
 
 def _write_report(project: Project, name: str, data: Any) -> Path:
     path = report_file(project, name)
-    manifest.write_atomically(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    manifest.write_json(path, data)
     return path
 
 
@@ -88,7 +88,7 @@ def check_imports(project: Project, job: Job) -> Made:
     Raises:
         BuildError: an import failed.
     """
-    if not windows_python.available():
+    if not windows_python.HERE.available():
         return _not_run()
     check = project.config.verify.import_
     finished, lines = windows_python.run(
@@ -117,7 +117,7 @@ def check_imports(project: Project, job: Job) -> Made:
             tail=finished.tail,
         )
     seconds = sum(result["seconds"] for result in outcome["imports"])
-    start = windows_python.launcher(project)
+    start = windows_python.HERE.launcher(project)
     return Made(
         f"imported {', '.join(check.modules)} in Windows Python "
         f"{outcome['python'].split()[0]} in {seconds:.0f} s",
@@ -132,7 +132,7 @@ def check_roundtrip(project: Project, job: Job) -> Made:
     Raises:
         BuildError: a check failed; names it and what is wrong, most likely.
     """
-    if not windows_python.available():
+    if not windows_python.HERE.available():
         return _not_run()
     seconds = project.config.verify.roundtrip.timeout_seconds
     folder = project.build / "verify" / "roundtrip"
@@ -173,7 +173,7 @@ def check_defects(project: Project, job: Job) -> Made:
     Raises:
         BuildError: a test failed.
     """
-    if not windows_python.available():
+    if not windows_python.HERE.available():
         return _not_run()
     check = project.config.verify.defects
     # A copy, so that tests of other things are not collected with them.
@@ -187,7 +187,7 @@ def check_defects(project: Project, job: Job) -> Made:
         timeout=check.timeout_seconds,
         cwd=folder,
         variables={
-            "FFCV_SOURCE": windows_python.path_for_windows(
+            "FFCV_SOURCE": windows_python.HERE.path(
                 source_folder(project, project.config.verify.upstream.package)
             )
         },

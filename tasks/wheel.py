@@ -8,8 +8,6 @@ With MSVC the front end runs in the Windows Python itself. With zig it runs in t
 runs doit, on any system, and the wheel is tagged anew.
 """
 
-import json
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,18 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from dllwhy import pe
-from tasks import source, toolchain
-from tasks.compilers import build_environment
+from tasks import source
+from tasks.compilers import build_environment, toolchain
 from tasks.compilers.build_environment import BuildEnvironment, LinkedLibrary
+from tasks.compilers.toolchain import Toolchain
 from tasks.core import host, manifest, process
 from tasks.core.config import Build
 from tasks.core.errors import BuildError
 from tasks.core.files import remove_tree, rename
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
-from tasks.stage import Job, stage
-
-WINDOWS = os.name == "nt"
+from tasks.stage import stage
 
 # Seconds. FFCV's own discovery of libraries can loop for ever where it finds none.
 TIMEOUT = 1800
@@ -64,39 +62,36 @@ def environment(
         )
         for name in libraries
     ]
-    files = build_environment.pkg_config_files(linked)
-    if WINDOWS:
-        text = build_environment.distutils_config(project.environment, linked)
-        files[build_environment.DISTUTILS_CONFIG] = text
+    compiler = toolchain.load(project.toolchain_file)
+    files = build_environment.files_of(compiler, project.environment, linked)
     remove_tree(folder)
     folder.mkdir(parents=True)
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     return build_environment.compose(
-        toolchain.load(toolchain.toolchain_file(project)),
+        compiler,
         project.target,
         project.environment,
         linked,
         definitions,
         folder,
-        on_windows=WINDOWS,
     )
 
 
-def building_python(project: Project) -> Path:
+def building_python(project: Project, compiler: Toolchain) -> Path:
     """The Python in which the front end runs.
 
     Raises:
-        BuildError: on Windows, zig is asked to build for another Python than the one that runs
-            doit; setuptools would link the wrong python3XX.dll.
+        BuildError: setuptools would link the python3XX.dll of another Python than the one that
+            the build is for.
     """
-    if project.profile.toolchain.kind == "msvc":
+    if compiler.compiler_class == "msvc":
         return project.environment / "python.exe"
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if WINDOWS and running != project.target.version:
+    if compiler.compiler_class == "mingw32" and running != project.target.version:
         raise BuildError(
-            f"on Windows, zig builds for the Python version that runs doit, which is {running}; "
-            f"run doit python={running}, or use the profile msvc"
+            f"on Windows, {compiler.kind} builds for the Python version that runs doit, which is "
+            f"{running}; run doit python={running}, or use the profile msvc"
         )
     return Path(sys.executable)
 
@@ -110,11 +105,12 @@ def build_wheel(project: Project, name: str, build: Build, job: Job) -> Made:
     folder = wheel_folder(project, name)
     remove_tree(folder)
     tree, output, files = folder / "tree", folder / "out", folder / "environment"
-    python = building_python(project)
+    compiler = toolchain.load(project.toolchain_file)
+    python = building_python(project, compiler)
     shutil.copytree(source.source_folder(project, name), tree, copy_function=shutil.copyfile)
     made = environment(project, build.libraries, build.definitions, files)
     saved = job.log.with_suffix(".environment.json")
-    manifest.write_atomically(saved, json.dumps(asdict(made), indent=1, ensure_ascii=False) + "\n")
+    manifest.write_json(saved, asdict(made))
     # README files are UTF-8, whatever the code page of the machine is.
     env = host.environment({**made.variables, "PYTHONUTF8": "1"}, made.path)
     run = partial(process.run, log=job.log, cwd=folder, env=env, line=job.line)
@@ -123,7 +119,7 @@ def build_wheel(project: Project, name: str, build: Build, job: Job) -> Made:
         timeout=TIMEOUT,
     )
     [built] = output.glob("*.whl")
-    if project.profile.toolchain.kind != "msvc":
+    if compiler.compiler_class != "msvc":
         # The front end tags for the Python that it runs in.
         tag = project.target.tag
         run([python, "-m", "wheel", "tags", "--remove", "--python-tag", tag, "--abi-tag", tag,
@@ -182,7 +178,7 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
             f"wheel:{name}",
             f"build the wheel of {name}",
             partial(build_wheel, project, name, build),
-            recipe=2,
+            recipe=3,
             settings={
                 "libraries": {n: project.recipe(n).link for n in build.libraries},
                 "definitions": build.definitions,

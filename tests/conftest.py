@@ -8,7 +8,7 @@ import pytest
 import yaml
 from support import ROOT, Recorder
 
-from tasks.stage import Job
+from tasks.core.job import Job
 
 
 @pytest.fixture

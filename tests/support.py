@@ -4,7 +4,7 @@ import ctypes
 import sys
 from pathlib import Path
 
-from tasks.stage import Job
+from tasks.core.job import Job
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from support import ROOT
 
-from tasks.core import config
+from tasks.core import config_file
 
 TEXT = (ROOT / "bootstrap.bat").read_bytes().decode("ascii")
 
@@ -43,7 +43,7 @@ def test_no_message_runs_on_into_the_next_one():
 
 def test_no_file_is_named_twice():
     """The batch file has Micromamba's address and hash from config.yaml, by their order there."""
-    (source,) = config.load(ROOT / "config.yaml").artifacts["micromamba"].sources
+    (source,) = config_file.load(ROOT / "config.yaml").artifacts["micromamba"].sources
     assert "https://" not in TEXT and source.sha256 not in TEXT
     lines = (ROOT / "config.yaml").read_text(encoding="utf-8").splitlines()
     words = [line.split() for line in lines]

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from support import ROOT
 
-from tasks.core import config
+from tasks.core import config_file
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def commands(job: dict) -> list[str]:
 
 
 def test_windows_runs_every_profile(jobs):
-    profiles = config.load(ROOT / "config.yaml").profiles
+    profiles = config_file.load(ROOT / "config.yaml").profiles
     assert set(jobs["windows"]["strategy"]["matrix"]["profile"]) == set(profiles)
 
 
@@ -32,5 +32,5 @@ def test_every_command_starts_a_file_of_the_clone(jobs):
 
 def test_the_python_of_the_uploaded_wheels_is_the_default(jobs):
     text = (ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8")
-    digits = config.load(ROOT / "config.yaml").python.replace(".", "")
+    digits = config_file.load(ROOT / "config.yaml").python.replace(".", "")
     assert set(re.findall(r"-cp(\d+)/wheels", text)) == {digits}

@@ -15,10 +15,10 @@ import platformdirs
 from pe_files import zig
 from support import ROOT
 
-from tasks.core import config, host, long_paths
+from tasks.core import config_file, host, long_paths
 from tasks.core.config import Wine
+from tasks.core.job import Job
 from tasks.pythons import portable, wine
-from tasks.stage import Job
 
 VERSION = "3.11"
 
@@ -102,7 +102,7 @@ def make_runner(python: Path, folder: Path, job: Job) -> WindowsRunner:
         folder: where the runner goes.
     """
     requirements = ROOT / "envs" / "runner.txt"
-    settings = config.load(ROOT / "config.yaml").wine
+    settings = config_file.load(ROOT / "config.yaml").wine
     runner = WindowsRunner(folder / "Python 3.11" / "python.exe", folder / "wine", settings)
     stamp = folder / "requirements.txt"
     if stamp.is_file() and stamp.read_bytes() == requirements.read_bytes():

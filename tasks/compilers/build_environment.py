@@ -22,8 +22,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.compilers.toolchain import Toolchain
 from tasks.core.project import Target
-from tasks.toolchain import Toolchain
 
 DISTUTILS_CONFIG = "distutils.cfg"
 
@@ -103,6 +103,16 @@ def distutils_config(python: Path, libraries: Sequence[LinkedLibrary]) -> str:
     )
 
 
+def files_of(
+    toolchain: Toolchain, python: Path, libraries: Sequence[LinkedLibrary]
+) -> dict[str, str]:
+    """The files that belong to the environment of a build: file name -> text."""
+    files = pkg_config_files(libraries)
+    if toolchain.compiler_class == "mingw32":
+        files[DISTUTILS_CONFIG] = distutils_config(python, libraries)
+    return files
+
+
 def compose(
     toolchain: Toolchain,
     target: Target,
@@ -110,26 +120,22 @@ def compose(
     libraries: Sequence[LinkedLibrary],
     definitions: Mapping[str, str],
     files: Path,
-    *,
-    on_windows: bool,
 ) -> BuildEnvironment:
     """The environment for a build with setuptools, for a Windows Python.
 
     With zig the build runs in a Python of this machine, with MSVC in the Windows Python itself.
 
     Args:
-        toolchain: the compiler; its kind says which table counts.
+        toolchain: the compiler; its class says which table counts.
         target: the Windows Python's version.
         python: its folder, with include/ and libs/.
         libraries: what to compile and link against.
         definitions: preprocessor definitions, name -> value.
-        files: the folder of the files from `pkg_config_files` and, on Windows,
-            `distutils_config`; MSVC has no use for them.
-        on_windows: whether the build runs on Windows.
+        files: the folder of the files from `files_of`.
     """
     # Equal inputs give an equal wheel (https://reproducible-builds.org/specs/source-date-epoch/).
     common = {"SOURCE_DATE_EPOCH": "315532800"}
-    if toolchain.kind == "msvc":
+    if toolchain.compiler_class == "msvc":
         made = _for_msvc(toolchain, python, libraries, definitions)
         return BuildEnvironment({**made.variables, **common}, made.path)
     variables = {
@@ -137,7 +143,7 @@ def compose(
         **_compilers(toolchain, python, libraries, definitions),
         "PKG_CONFIG_LIBDIR": str(files),
     }
-    if on_windows:
+    if toolchain.compiler_class == "mingw32":
         variables["DIST_EXTRA_CONFIG"] = str(files / DISTUTILS_CONFIG)
     else:
         variables |= _for_another_system(toolchain, target, python, libraries, files)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from tasks.compilers.toolchain import Toolchain
 from tasks.core import host, process
 from tasks.core.config import CMakeValue
 from tasks.core.files import remove_tree
-from tasks.stage import Job
-from tasks.toolchain import Toolchain
+from tasks.core.job import Job
 
 
 def cache_entries(defines: Mapping[str, CMakeValue]) -> list[str]:

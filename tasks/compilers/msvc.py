@@ -1,13 +1,15 @@
-"""msvc - which of the compilers on this machine is used.
+"""Microsoft's compiler: which of those on this machine is used, made ready and tried out.
 
 One that is active already is used as it is; else, of all that tasks.compilers.msvc_places
-found, the one with the newest toolset.
+found, the one with the newest toolset. tasks.compilers.vcvars activates it.
 """
 
 import itertools
 import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,16 @@ from tasks.compilers.msvc_places import (
     numbers,
     path_folders,
     places,
+    report,
     variables_of,
 )
-from tasks.core import process
+from tasks.compilers.toolchain import FILE, Toolchain, try_out, write
+from tasks.core import host, manifest, process
 from tasks.core.config import MsvcToolchain
 from tasks.core.errors import BuildError
-from tasks.stage import Job
+from tasks.core.files import remove_tree
+from tasks.core.job import Job
+from tasks.core.manifest import Made
 
 VSWHERE_SECONDS = 60
 
@@ -140,9 +146,101 @@ def summary(
     environment: Mapping[str, str], root: Path, settings: MsvcToolchain, ask: AskVswhere | None
 ) -> tuple[bool, str]:
     """Whether there is a compiler, and one line about it, for `doit prereqs`."""
+    if not host.WINDOWS:
+        return False, "this profile needs Windows; here, use profile=zig"
     try:
         found = choose(places(environment, root, settings.minimum_toolset, ask), settings)
     except BuildError as error:
         return False, error.message
     sdk = windows_sdk(environment)
     return True, f"{found}; {f'Windows SDK in {sdk}' if sdk else 'no Windows SDK was seen'}"
+
+
+def make(settings: MsvcToolchain, root: Path, folder: Path, job: Job) -> Made:
+    """Find Microsoft's compiler, activate it, and compile one DLL with it.
+
+    Args:
+        settings: which toolset will do, and how to get one.
+        root: the project's folder; Build Tools may lie beside it.
+        folder: where toolchain.json and msvc.json go.
+
+    Raises:
+        BuildError: this is not Windows, there is no compiler, or it does not work.
+    """
+    if not host.WINDOWS:
+        raise BuildError(
+            "Microsoft's compiler runs on Windows only, and so does the msvc profile; here, run "
+            "doit profile=zig"
+        )
+    remove_tree(folder)
+    folder.mkdir(parents=True)
+    tried = places(os.environ, root, settings.minimum_toolset, partial(ask_vswhere, job))
+    _log(job, report(tried))
+    data: dict[str, Any] = {"tried": [asdict(place) for place in tried], "chosen": None}
+    manifest.write_json(folder / "msvc.json", data)
+    try:
+        found = choose(tried, settings)
+    except BuildError as error:
+        raise BuildError(error.message, log=job.log) from error
+    if found.vcvars:
+        changes = vcvars.activate(
+            Path(found.vcvars), host.environment(), log=job.log, line=job.line
+        )
+        found = activated(found, changes)
+    else:
+        changes = active_difference(os.environ, found)
+    data |= {"chosen": asdict(found), "changes": asdict(changes)}
+    manifest.write_json(folder / "msvc.json", data)
+    toolchain = _msvc_toolchain(found, changes, job.log)
+    try_out(
+        toolchain,
+        [toolchain.programs["cl"], "/nologo", "/LD", "try.c", "/Fetry.dll"],
+        "choose Repair for it in the Visual Studio Installer",
+        folder / "try",
+        job,
+    )
+    write(toolchain, folder)
+    return Made(
+        str(found),
+        where=folder / FILE,
+        root=folder,
+        # msvc.json is for people: another compiler on the machine does not make a build stale.
+        files=manifest.record(folder, [folder / FILE]),
+        details={"chosen": asdict(found)},
+    )
+
+
+def _msvc_toolchain(found: Installation, changes: vcvars.Difference, log: Path) -> Toolchain:
+    """An activated installation as data."""
+    folders = changes.prepended.get("PATH", [])
+    programs = {}
+    for role, folder_list in {
+        "cl": [found.tools], "link": [found.tools], "lib": [found.tools], "rc": folders,
+    }.items():  # fmt: skip
+        program = find_program(f"{role}.exe", [Path(folder) for folder in folder_list])
+        if program is None:
+            what = "Windows SDK" if role == "rc" else "C++ compiler"
+            raise BuildError(
+                f"{found} brings no {role}.exe, which belongs to the {what}; add it in the Visual "
+                'Studio Installer (Modify, "Desktop development with C++")',
+                log=log,
+            )
+        programs[role] = str(program)
+    others = {name: changes.value(name) for name in (*changes.set, *changes.prepended)}
+    others.pop("PATH", None)
+    return Toolchain(
+        kind="msvc",
+        version=found.toolset,
+        target="x64",
+        programs=programs,
+        cmake_toolchain_file="",
+        environment=dict(sorted(others.items())),
+        compiler_class="msvc",
+        path=list({vcvars.folder_key(f): f for f in (found.tools, *folders)}.values()),
+    )
+
+
+def _log(job: Job, lines: Sequence[str]) -> None:
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with job.log.open("a", encoding="utf-8", newline="\n") as stream:
+        stream.writelines(f"{line}\n" for line in lines)

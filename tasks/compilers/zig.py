@@ -1,12 +1,18 @@
 """zig as a compiler: the program, wrappers that look like a compiler, CMake's toolchain file."""
 
-import os
 import shlex
+import stat
 from collections.abc import Mapping
 from importlib import util
 from pathlib import Path
 
+from tasks.compilers.toolchain import FILE, Toolchain, try_out, write
+from tasks.core import host, manifest
+from tasks.core.config import ZigToolchain
 from tasks.core.errors import BuildError
+from tasks.core.files import remove_tree
+from tasks.core.job import Job
+from tasks.core.manifest import Made
 
 PROGRAMS = {"cc": "cc", "cxx": "c++", "ar": "ar", "ranlib": "ranlib", "rc": "rc"}
 
@@ -23,7 +29,7 @@ def zig_program() -> Path:
             "the package ziglang, which holds the compiler, is not installed beside doit; run "
             "bootstrap again"
         )
-    return Path(spec.submodule_search_locations[0]) / ("zig.exe" if os.name == "nt" else "zig")
+    return Path(spec.submodule_search_locations[0]) / ("zig.exe" if host.WINDOWS else "zig")
 
 
 def wrapper(zig: Path, arguments: list[str], cache: Path, windows: bool) -> str:
@@ -76,3 +82,52 @@ set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 """
+
+
+def make(settings: ZigToolchain, version: str, folder: Path, cache: Path, job: Job) -> Made:
+    """Write the zig toolchain, and compile one DLL with it to see that it works.
+
+    Args:
+        settings: target, in zig's words (https://ziglang.org/documentation, "Targets").
+        version: of the package ziglang.
+        folder: where the wrappers and files go.
+        cache: zig's own cache: compiled objects and its C and C++ runtimes.
+    """
+    zig = zig_program()
+    remove_tree(folder)
+    folder.mkdir(parents=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    windows = host.WINDOWS
+    programs = {}
+    for role, command in PROGRAMS.items():
+        compiles = role in ("cc", "cxx")
+        arguments = [command, *(["-target", settings.target] if compiles else [])]
+        path = folder / f"zig-{command}{'.cmd' if windows else ''}"
+        text = wrapper(zig, arguments, cache, windows)
+        path.write_text(text, encoding="utf-8", newline="\r\n" if windows else "\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+        programs[role] = str(path)
+    cmake_file = folder / "windows.cmake"
+    cmake_file.write_text(cmake_toolchain(programs, folder), encoding="utf-8", newline="\n")
+    toolchain = Toolchain(
+        "zig",
+        version,
+        settings.target,
+        programs,
+        str(cmake_file),
+        compiler_class="mingw32" if windows else "unix",
+    )
+    try_out(
+        toolchain,
+        [programs["cc"], "-shared", "-o", "try.dll", "try.c"],
+        "reinstall the runner: remove .venv and run bootstrap again",
+        folder / "try",
+        job,
+    )
+    write(toolchain, folder)
+    return Made(
+        f"zig {version} for {settings.target}",
+        where=folder / FILE,
+        root=folder,
+        files=manifest.record(folder),
+    )

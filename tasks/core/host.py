@@ -8,6 +8,11 @@ from pathlib import Path
 
 from tasks.core.errors import BuildError
 
+WINDOWS = os.name == "nt"
+
+# The prompts of this system, by the ending of a script for them.
+PROMPTS = (".cmd", ".ps1") if WINDOWS else (".sh",)
+
 # Variables by which compilers, linkers, CMake, pkg-config, setuptools and Python take
 # instructions; in upper case. What a user has set for other work must not leak into this build.
 _STEERING = {

@@ -96,12 +96,17 @@ def write_atomically(path: Path, text: str) -> None:
     rename(temporary, path)
 
 
+def write_json(path: Path, data: Any) -> None:
+    """Write data as JSON for people and programs, whole or not at all."""
+    write_atomically(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
 def write(path: Path, made: Made) -> None:
     """Write a stage's manifest, atomically."""
     data = asdict(made)
     data["where"] = str(made.where) if made.where else None
     data["root"] = str(made.root) if made.root else None
-    write_atomically(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    write_json(path, data)
     _read.cache_clear()
 
 

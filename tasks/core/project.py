@@ -14,7 +14,7 @@ from pathlib import Path
 import doit
 import platformdirs
 
-from tasks.core import config as configuration
+from tasks.core import config_file
 from tasks.core.config import Config, Profile, Recipe
 from tasks.core.errors import ConfigError
 
@@ -93,6 +93,11 @@ class Project:
         """Where the environment's packages are."""
         return self.environment / "Lib" / "site-packages"
 
+    @property
+    def toolchain_file(self) -> Path:
+        """The compiler as data."""
+        return self.build / "toolchain" / "toolchain.json"
+
     def source_tree(self, artifact: str) -> Path:
         """Where an artifact is unpacked."""
         return self.build / "extracted" / artifact
@@ -164,11 +169,11 @@ def load(root: Path) -> Project:
     Raises:
         ConfigError: config.yaml or an override cannot be used.
     """
-    loaded = configuration.load(root / "config.yaml")
+    loaded = config_file.load(root / "config.yaml")
     profile_name, where = _setting("profile", loaded.profile.here)
-    profile = configuration.select_profile(loaded, profile_name, where)
+    profile = config_file.select_profile(loaded, profile_name, where)
     version, where = _setting("python", loaded.python)
-    version = configuration.select_python(profile, version, where)
+    version = config_file.select_python(profile, version, where)
     cache, _ = _setting("cache", loaded.cache or platformdirs.user_cache_dir("ffcv-windows", False))
     return Project(
         root=root,

@@ -14,10 +14,8 @@ the package cache) if anybody has begun to change it.
 """
 
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +25,11 @@ from tasks.core import host, manifest, process
 from tasks.core.config import CondaEnvironment
 from tasks.core.errors import BuildError
 from tasks.core.files import remove_tree
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.pythons.micromamba import Micromamba
 from tasks.pythons.portable import UV_PLATFORM, uv_environment
-from tasks.stage import Job, stage
 
 # Written into the environment before the second step changes it.
 BEGUN = "conda-meta/packages-begun"
@@ -303,38 +301,3 @@ def exports(project: Project) -> dict[Path, tuple[str, ...]]:
 def path_folders(prefix: Path) -> list[str]:
     """The folders of an environment that are on PATH where it is active, in conda's order."""
     return [str(prefix / folder) for folder in PATH_FOLDERS]
-
-
-def create(project: Project, environment: CondaEnvironment) -> Iterator[dict[str, Any]]:
-    """env:python and env:packages."""
-    micromamba = f"fetch:{environment.micromamba}"
-    spec = environment.pythons[project.target.version].spec
-    yield stage(
-        project,
-        "env:python",
-        f"make a conda environment with {spec}",
-        partial(make_python, project, environment),
-        settings=spec,
-        needs=[micromamba],
-        files=[project.root / environment.base],
-        targets=[project.environment / "python.exe", base_lock(project)],
-        owns=[project.environment, base_lock(project)],
-    )
-    files = [project.root / name for name in (environment.packages, environment.extras) if name]
-    override = os.environ.get("CONDA_OVERRIDE_CUDA")
-    nvidia_smi = host.program("nvidia-smi")
-    yield stage(
-        project,
-        "env:packages",
-        f"install what {', '.join(file.name for file in files)} says",
-        partial(install_packages, project, environment, files, override, nvidia_smi),
-        settings={
-            "accelerator": environment.accelerator,
-            "override": override,
-            "nvidia-smi": nvidia_smi,
-        },
-        needs=[micromamba, "env:python"],
-        files=files,
-        targets=[*exports(project)],
-        owns=[*exports(project), project.build / "env-packages.yml"],
-    )

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tasks.core import host, long_paths, manifest, process
 from tasks.core.errors import BuildError
+from tasks.core.job import Job
 from tasks.core.project import Project
-from tasks.stage import Job
 
 # Of all CONDA_ and MAMBA_ variables these say what network and what machine this is; the
 # others would make another environment than envs/ says.

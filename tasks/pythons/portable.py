@@ -10,18 +10,15 @@ this one.
 import os
 import shutil
 import sys
-from collections.abc import Collection, Iterator
-from functools import partial
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from tasks.core import host, manifest, process
-from tasks.core.config import PortableEnvironment
 from tasks.core.errors import BuildError
 from tasks.core.files import remove_tree, rename
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project, Target
-from tasks.stage import Job, stage
 
 UV_PLATFORM = "x86_64-pc-windows-msvc"  # uv's name for win_amd64 (uv pip install --help)
 
@@ -145,38 +142,4 @@ def install_packages(
         where=site_packages,
         root=root,
         files=files,
-    )
-
-
-def create(project: Project, environment: PortableEnvironment) -> Iterator[dict[str, Any]]:
-    """env:python and env:packages."""
-    python = environment.pythons[project.target.version]
-    yield stage(
-        project,
-        "env:python",
-        f"lay down Windows CPython {project.target.version}",
-        partial(make_python, project, python.artifact),
-        settings=python.artifact,
-        needs=[f"extract:{python.artifact}"],
-        targets=[project.environment / "python.exe"],
-        owns=[project.environment],
-    )
-    requirements = project.root / python.requirements
-    yield stage(
-        project,
-        "env:packages",
-        f"install the packages locked in {python.requirements}",
-        partial(
-            install_packages,
-            requirements,
-            project.site_packages,
-            project.manifest("env:python"),
-            project.target,
-            project.cache,
-            project.offline,
-        ),
-        settings={},
-        needs=["env:python"],
-        files=[requirements],
-        owns=[project.site_packages],
     )

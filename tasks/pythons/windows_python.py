@@ -1,4 +1,4 @@
-"""env:wine, and running the Windows Python: natively on Windows, under honest Wine elsewhere.
+"""Running the Windows Python: natively on Windows, under honest Wine elsewhere.
 
     Wine -> build/.../wine/    an empty Windows
          -> build/.../python   starts the environment's python.exe in it
@@ -7,23 +7,19 @@ The choice between the two is made here, once.
 """
 
 import json
-import os
 import shlex
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tasks.core import host, manifest, process
 from tasks.core.config import CondaEnvironment
 from tasks.core.errors import BuildError
+from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.pythons import conda, wine
-from tasks.stage import Job, stage
-
-WINDOWS = os.name == "nt"
 
 LAUNCHER = """\
 #!/usr/bin/env bash
@@ -41,24 +37,91 @@ exit "${{PIPESTATUS[1]}}"
 """
 
 
-def available() -> bool:
-    """Whether Windows programs can be run on this machine."""
-    return WINDOWS or wine.find() is not None
+class Start(Protocol):
+    """How Windows programs are started on this machine."""
+
+    needs_wine: bool
+
+    def available(self) -> bool:
+        """Whether they can be started at all."""
+
+    def path(self, path: Path) -> str:
+        """A path as a Windows program sees it."""
+
+    def launcher(self, project: Project) -> Path:
+        """The command that starts the environment's Python."""
+
+    def command(self) -> list[Path]:
+        """What stands before a Windows program on a command line."""
+
+    def environment(self, project: Project) -> dict[str, str]:
+        """The whole environment of a Windows program."""
+
+    def stop(self, env: Mapping[str, str]) -> None:
+        """End what a program has left behind; `env` is its environment."""
 
 
-def path_for_windows(path: Path) -> str:
-    """A path as a Windows program sees it; Wine shows the host's files on drive Z:."""
-    return str(path) if WINDOWS else "Z:" + str(path).replace("/", "\\")
+class Natively:
+    """On Windows."""
+
+    needs_wine = False
+
+    def available(self) -> bool:
+        return True
+
+    def path(self, path: Path) -> str:
+        return str(path)
+
+    def launcher(self, project: Project) -> Path:
+        return project.environment / "python.exe"
+
+    def command(self) -> list[Path]:
+        return []
+
+    def environment(self, project: Project) -> dict[str, str]:
+        # Some packages of conda count on an active environment.
+        is_conda = isinstance(project.profile.environment, CondaEnvironment)
+        return host.environment({}, conda.path_folders(project.environment) if is_conda else [])
+
+    def stop(self, env: Mapping[str, str]) -> None:
+        """Nothing: whoever ends a program on Windows ends what it started."""
+
+
+class UnderWine:
+    """Elsewhere."""
+
+    needs_wine = True
+
+    def available(self) -> bool:
+        return wine.find() is not None
+
+    def path(self, path: Path) -> str:
+        # Wine shows the host's files on drive Z:.
+        return "Z:" + str(path).replace("/", "\\")
+
+    def launcher(self, project: Project) -> Path:
+        return project.build / "python"
+
+    def command(self) -> list[Path]:
+        program = wine.find()
+        if program is None:
+            raise BuildError(f"wine was not found ({wine.INSTALL_HINT})")
+        return [program]
+
+    def environment(self, project: Project) -> dict[str, str]:
+        return wine.environment(project.config.wine, prefix(project))
+
+    def stop(self, env: Mapping[str, str]) -> None:
+        [program] = self.command()
+        wine.stop(program, env)
+
+
+HERE: Start = Natively() if host.WINDOWS else UnderWine()
 
 
 def prefix(project: Project) -> Path:
     """The Wine prefix of this build."""
     return project.build / "wine"
-
-
-def launcher(project: Project) -> Path:
-    """The command that starts the environment's Python on this machine."""
-    return project.environment / "python.exe" if WINDOWS else project.build / "python"
 
 
 def run(
@@ -83,7 +146,7 @@ def run(
     Raises:
         BuildError: it took too long, or could not be started.
     """
-    words = [path_for_windows(a) if isinstance(a, Path) else a for a in arguments]
+    words = [HERE.path(a) if isinstance(a, Path) else a for a in arguments]
     python = project.environment / "python.exe"
     lines: list[str] = []
 
@@ -91,31 +154,21 @@ def run(
         lines.append(line)
         job.line(line)
 
-    # No byte code: the environment stays as it was installed.
-    own = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
-    own |= dict(variables or {})
-    program = wine.find()
-    if WINDOWS:
-        # Some packages of conda count on an active environment.
-        is_conda = isinstance(project.profile.environment, CondaEnvironment)
-        path = conda.path_folders(project.environment) if is_conda else []
-        return (
-            process.run(
-                [python, *words], log=job.log, cwd=cwd, env=host.environment(own, path),
-                timeout=timeout, check=False, line=keep,
-            ),
-            lines,
-        )  # fmt: skip
-    if program is None:
-        raise BuildError(f"wine was not found ({wine.INSTALL_HINT})")
-    env = wine.environment(project.config.wine, prefix(project)) | own
+    env = {
+        **HERE.environment(project),
+        # No byte code: the environment stays as it was installed.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUTF8": "1",
+        "PYTHONUNBUFFERED": "1",
+        **(variables or {}),
+    }
     try:
         finished = process.run(
-            [program, python, *words], log=job.log, cwd=cwd, env=env,
+            [*HERE.command(), python, *words], log=job.log, cwd=cwd, env=env,
             timeout=timeout, check=False, line=keep,
         )  # fmt: skip
     except BaseException:
-        wine.stop(program, env)
+        HERE.stop(env)
         raise
     return finished, lines
 
@@ -136,7 +189,7 @@ def needed_to_run(project: Project) -> list[str]:
     return [
         "env:python",
         "env:packages",
-        *([] if WINDOWS else ["env:wine"]),
+        *(["env:wine"] if HERE.needs_wine else []),
         *(f"install:{name}" for name in project.profile.packages),
         "dlls",
     ]
@@ -150,7 +203,7 @@ def make_wine(project: Project, program: Path | None, job: Job) -> Made:
     settings = project.config.wine
     wine.make_prefix(program, settings, folder, job)
     variables = wine.variables(settings, folder)
-    script = launcher(project)
+    script = HERE.launcher(project)
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
     text = LAUNCHER.format(
         name=script.name,
@@ -166,20 +219,4 @@ def make_wine(project: Project, program: Path | None, job: Job) -> Made:
         root=project.build,
         # The rest of a prefix changes whenever Windows programs run in it.
         files=manifest.record(project.build, [script, folder / "no-crash-dialog.reg"]),
-    )
-
-
-def create(project: Project) -> Iterator[dict[str, Any]]:
-    """env:wine, where the host is not Windows."""
-    if WINDOWS:
-        return
-    program = wine.find()
-    yield stage(
-        project,
-        "env:wine",
-        "make an empty Windows to run it in, and a command to start it",
-        partial(make_wine, project, program),
-        settings={"wine": program, "settings": project.config.wine, "launcher": LAUNCHER},
-        targets=[],
-        owns=[prefix(project), launcher(project)],
     )

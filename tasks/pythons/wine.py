@@ -16,7 +16,7 @@ from tasks.core import host, process
 from tasks.core.config import Wine
 from tasks.core.errors import BuildError
 from tasks.core.files import remove_tree, rename
-from tasks.stage import Job
+from tasks.core.job import Job
 
 INSTALL_HINT = "on Debian or Ubuntu: sudo apt-get install wine wine64"
 

@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tasks import activate, toolchain, wheel
 from tasks.core.errors import BuildError
+from tasks.core.job import Job
 from tasks.core.project import load
-from tasks.stage import Job
 
 project = load(Path(sys.argv[1]))
 name = sys.argv[2]
@@ -33,7 +33,7 @@ def work(module: ModuleType, task: str) -> str:
 start = time.monotonic()
 outcome = {}
 try:
-    if not toolchain.toolchain_file(project).is_file():
+    if not project.toolchain_file.is_file():
         work(toolchain, "toolchain")
     outcome["made"] = work({"wheel:ffcv": wheel, "activate": activate}[name], name)
 except BuildError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support import ROOT
 
-from tasks.core.config import load
+from tasks.core.config_file import load
 from tasks.pythons import wine
 
 

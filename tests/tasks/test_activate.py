@@ -10,8 +10,9 @@ import pytest
 
 from tasks import activate
 from tasks.compilers.build_environment import BuildEnvironment
+from tasks.compilers.toolchain import Toolchain
+from tasks.core import host
 from tasks.core.project import Project, load
-from tasks.toolchain import Toolchain, toolchain_file
 
 BUILD = PureWindowsPath(r"C:\Jörg & Co\build\msvc-cp311")
 MADE = BuildEnvironment(
@@ -60,7 +61,7 @@ def test_condas_folders_come_after_the_compilers():
 def laid_down(clone: Path, compiler: Toolchain) -> Project:
     """A project whose toolchain is made."""
     project = load(clone)
-    file = toolchain_file(project)
+    file = project.toolchain_file
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps(asdict(compiler)), encoding="utf-8")
     return project
@@ -71,7 +72,9 @@ def test_sh_gets_exactly_what_the_wheels_are_built_with(clone, tmp_path, job, mo
     monkeypatch.setenv("FFCVWIN_PROFILE", "zig")
     folder = tmp_path / "it's $HOME for `C` & ü"
     clone = clone.rename(folder)
-    compiler = Toolchain("zig", "0", "x86_64-windows-gnu", {"cc": "/zig cc", "cxx": "/zig c++"}, "")
+    compiler = Toolchain(
+        "zig", "0", "x86_64-windows-gnu", {"cc": "/zig cc", "cxx": "/zig c++"}, "", "unix"
+    )
     project = laid_down(clone, compiler)
     made = activate.write_scripts(project, ["opencv", "pthreads"], {"A": "1"}, job)
     assert made.summary == "for builds of your own: . build/zig-cp311/activate.sh"
@@ -91,8 +94,11 @@ def test_sh_gets_exactly_what_the_wheels_are_built_with(clone, tmp_path, job, mo
 
 
 def test_windows_gets_two_scripts_in_its_own_text_format(clone, recorder, monkeypatch):
+    monkeypatch.setattr(host, "PROMPTS", (".cmd", ".ps1"))
     monkeypatch.setenv("FFCVWIN_PROFILE", "msvc")
-    compiler = Toolchain("msvc", "14.38", "x64", {}, "", {"INCLUDE": r"C:\VC\include"}, [r"C:\VC"])
+    compiler = Toolchain(
+        "msvc", "14.38", "x64", {}, "", "msvc", {"INCLUDE": r"C:\VC\include"}, [r"C:\VC"]
+    )
     project = laid_down(clone, compiler)
     made = activate.write_scripts(project, ["opencv"], {}, recorder.job)
     assert made.summary == r"for builds of your own: build\msvc-cp311\activate.cmd"
@@ -104,14 +110,16 @@ def test_windows_gets_two_scripts_in_its_own_text_format(clone, recorder, monkey
 
 
 def test_letters_that_cmd_may_misread_are_warned_of(clone, recorder, monkeypatch):
+    monkeypatch.setattr(host, "PROMPTS", (".cmd", ".ps1"))
     monkeypatch.setenv("FFCVWIN_PROFILE", "msvc")
-    compiler = Toolchain("msvc", "14.38", "x64", {}, "", {"INCLUDE": "C:\\Übersetzer"}, [])
+    compiler = Toolchain("msvc", "14.38", "x64", {}, "", "msvc", {"INCLUDE": "C:\\Übersetzer"}, [])
     activate.write_scripts(laid_down(clone, compiler), ["opencv"], {}, recorder.job)
     assert ["chcp 65001" in warning for warning in recorder.warnings] == [True]
 
 
 def test_the_task_covers_what_every_package_needs(clone, monkeypatch):
     monkeypatch.setenv("FFCVWIN_PROFILE", "msvc")
+    monkeypatch.setattr(host, "PROMPTS", (".cmd", ".ps1"))
     [task] = activate.create(load(clone))
     names = {Path(name).name for name in task["file_dep"]}
     assert names == {

@@ -9,7 +9,7 @@ import pytest
 
 from tasks import prereqs
 from tasks.core import long_paths, project
-from tasks.stage import Job
+from tasks.core.job import Job
 
 
 @pytest.fixture

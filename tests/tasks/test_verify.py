@@ -3,6 +3,7 @@
 import pytest
 from support import Recorder
 
+from dllwhy.errors import DiagnosisError
 from tasks import verify
 from tasks.core import project
 from tasks.pythons import windows_python, wine
@@ -11,7 +12,7 @@ from tasks.reporter import Row, summary_table
 
 @pytest.fixture
 def no_wine(monkeypatch):
-    if windows_python.WINDOWS:
+    if not windows_python.HERE.needs_wine:
         pytest.skip("on Windows nothing else is needed")
     monkeypatch.setattr(wine, "find", lambda: None)
 
@@ -42,7 +43,5 @@ def test_the_summary_says_not_run(no_wine, clone, job, capsys):
 
 
 def test_a_missing_environment_is_one_line(clone, tmp_path):
-    from tasks.core.errors import BuildError
-
-    with pytest.raises(BuildError):
+    with pytest.raises(DiagnosisError):
         verify.check_closure(project.load(clone), Recorder(tmp_path).job)

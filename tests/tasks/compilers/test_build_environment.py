@@ -15,12 +15,12 @@ from tasks.compilers.build_environment import (
     BuildEnvironment,
     LinkedLibrary,
     compose,
-    distutils_config,
+    files_of,
     pkg_config_files,
 )
+from tasks.compilers.toolchain import Toolchain
 from tasks.core import host
 from tasks.core.project import Target
-from tasks.toolchain import Toolchain
 
 
 @pytest.fixture
@@ -38,6 +38,7 @@ ZIG = Toolchain(
     target="x86_64-windows-gnu",
     programs={role: f"/a b/zig-{role}" for role in ("cc", "cxx")},
     cmake_toolchain_file="x.cmake",
+    compiler_class="unix",
     environment={"MORE": "1"},
 )
 
@@ -47,6 +48,7 @@ MSVC = Toolchain(
     target="x64",
     programs={},
     cmake_toolchain_file="",
+    compiler_class="msvc",
     environment={
         "INCLUDE": r"C:\VC (x86)\include;C:\SDK\ucrt",
         "LIB": r"C:\VC (x86)\lib",
@@ -61,8 +63,7 @@ def made_by(
     toolchain: Toolchain, staged: LinkedLibrary, folder: Path, definitions: dict[str, str]
 ) -> BuildEnvironment:
     return compose(
-        toolchain, Target("3.12"), folder / "env", [staged], definitions, folder / "pc",
-        on_windows=toolchain.kind == "msvc",
+        toolchain, Target("3.12"), folder / "env", [staged], definitions, folder / "pc"
     )  # fmt: skip
 
 
@@ -100,9 +101,7 @@ def test_the_toolchains_own_variables_are_kept(composed):
 def test_the_whole_table_for_zig():
     # A change of it changes every wheel.
     library = LinkedLibrary(Path("/libs/pthreads"), ["pthreadVC2"], None)
-    made = compose(
-        ZIG, Target("3.11"), Path("/env"), [library], {"A": "1"}, Path("/pc"), on_windows=False
-    )
+    made = compose(ZIG, Target("3.11"), Path("/env"), [library], {"A": "1"}, Path("/pc"))
     compile_options = "-I/env/include -I/libs/pthreads/include -DA=1"
     link_options = (
         "-shared -s -Xlinker --out-implib -Xlinker /pc/unused.lib "
@@ -124,11 +123,11 @@ def test_the_whole_table_for_zig():
 
 
 def test_on_windows_setuptools_gets_zigs_libraries_from_a_file(staged, tmp_path, monkeypatch):
+    zig = replace(ZIG, compiler_class="mingw32")
     file = tmp_path / DISTUTILS_CONFIG
-    file.write_text(distutils_config(tmp_path / "env", [staged]), encoding="utf-8")
-    made = compose(
-        ZIG, Target("3.12"), tmp_path / "env", [staged], {"A": "1"}, tmp_path, on_windows=True
-    )
+    written = files_of(zig, tmp_path / "env", [staged])[DISTUTILS_CONFIG]
+    file.write_text(written, encoding="utf-8")
+    made = compose(zig, Target("3.12"), tmp_path / "env", [staged], {"A": "1"}, tmp_path)
     assert made.variables["DIST_EXTRA_CONFIG"] == str(file)
     assert not {"LDSHARED", "SETUPTOOLS_EXT_SUFFIX"} & made.variables.keys()
     monkeypatch.setenv("DIST_EXTRA_CONFIG", made.variables["DIST_EXTRA_CONFIG"])
@@ -181,7 +180,7 @@ def test_setuptools_search_exchanges_path_and_adds_folders_and_nothing_else(monk
 
 def test_msvc_gets_no_variable_that_is_empty(tmp_path):
     bare = replace(MSVC, environment={})
-    made = compose(bare, Target("3.12"), tmp_path, [], {}, tmp_path, on_windows=True)
+    made = compose(bare, Target("3.12"), tmp_path, [], {}, tmp_path)
     assert not {"INCLUDE", "LINK", "CL"} & made.variables.keys()
     assert made.variables["LIB"] == str(tmp_path / "libs")
 

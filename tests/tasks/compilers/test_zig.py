@@ -7,8 +7,7 @@ import pytest
 from support import Recorder, under_wine
 
 from dllwhy import pe
-from tasks import toolchain
-from tasks.compilers import cmake, zig
+from tasks.compilers import cmake, toolchain, zig
 from tasks.core.config import ZigToolchain
 from tasks.core.errors import BuildError
 from tasks.core.project import project
@@ -26,7 +25,7 @@ def made(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("zig's Werkzeugkasten für C")
     # The real cache: zig builds the C runtime once for a cache, which takes a minute.
     cache = project().cache / "zig"
-    toolchain.make_zig(TARGET, "test", folder / "tools", cache, Recorder(folder).job)
+    zig.make(TARGET, "test", folder / "tools", cache, Recorder(folder).job)
     return folder / "tools"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from support import ROOT
 
-from tasks.core.config import load
+from tasks.core.config_file import load
 from tasks.pythons import windows_python, wine
 
 SETTINGS = load(ROOT / "config.yaml").wine

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 from support import ROOT
 
-from tasks.core import config, project
+from tasks.core import config_file, project
 from tasks.core.errors import ConfigError
 
 
 def error_of(path: Path) -> str:
     with pytest.raises(ConfigError) as caught:
-        config.load(path)
+        config_file.load(path)
     assert "\n" not in caught.value.message
     return caught.value.message
 
 
 def test_the_projects_own_configuration_is_valid():
-    loaded = config.load(ROOT / "config.yaml")
+    loaded = config_file.load(ROOT / "config.yaml")
     assert loaded.profile.here in loaded.profiles
 
 

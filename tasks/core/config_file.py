@@ -1,0 +1,186 @@
+"""Reading config.yaml: the models of it, or one line about what is wrong with it.
+
+    config.yaml -> load() -> Config -> select_profile(), select_python()
+
+A wrong key, type or reference is a `ConfigError` with the key's path.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from tasks.core.config import CondaRecipe, Config, Profile, Recipes
+from tasks.core.errors import ConfigError
+
+
+def _unknown(kind: str, name: str, known: Mapping[str, Any], where: str) -> ConfigError:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f'did you mean "{close[0]}"?' if close else "known: " + ", ".join(known)
+    return ConfigError(f'{where}: unknown {kind} "{name}"; {hint}')
+
+
+def _models(annotation: Any) -> Iterator[Any]:
+    """The models in an annotation: itself, or those of an Optional, Annotated, dict or tuple."""
+    if hasattr(annotation, "model_fields"):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models(argument)
+
+
+def _key_path(location: tuple[int | str, ...]) -> tuple[str, list[str]]:
+    """A location of pydantic's as people write it, and the keys that are known beside its last.
+
+    pydantic names the chosen member of a union as if it were a key; those parts are left out.
+    """
+    path = ""
+    models = [Config]
+    keys: list[str] = []
+    for part in location:
+        fields = {
+            field.alias or name: field
+            for model in models
+            for name, field in model.model_fields.items()
+        }
+        of_kind = [
+            model
+            for model in models
+            if "kind" in model.model_fields
+            and part in getattr(model.model_fields["kind"].annotation, "__args__", ())
+        ]
+        if len(models) > 1 and of_kind:
+            models = of_kind
+            continue
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif not part.startswith(("function-", "literal", "constrained-")):
+            path += f".{part}" if path else part
+        keys = list(fields)
+        if part in fields:
+            models = list(_models(fields[str(part)].annotation))
+    return path, keys
+
+
+def _explain(error: ValidationError, name: str) -> ConfigError:
+    """The first validation error as one line."""
+    first = error.errors(include_url=False)[0]
+    location = first["loc"]
+    path, keys = _key_path(location)
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(location[-1]), keys, n=1)
+        hint = f'; did you mean "{close[0]}"?' if close else ""
+        return ConfigError(f"{name}: {path}: unknown key{hint}")
+    if first["type"] == "missing":
+        return ConfigError(f"{name}: {path}: is missing")
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    given = first["input"]
+    if not isinstance(given, dict | list) and not first["type"].startswith("value_error"):
+        message += f", not {given!r}"
+    return ConfigError(f"{name}: {path}: {message}")
+
+
+def _check_references(config: Config, name: str, root: Path) -> None:
+    """Names that one part of the file uses and another defines."""
+
+    def defined(kind: str, used: str, known: Mapping[str, Any], where: str) -> None:
+        if used not in known:
+            raise _unknown(kind, used, known, f"{name}: {where}")
+
+    for library_name, library in config.libraries.items():
+        for recipe_name in Recipes.model_fields:
+            recipe = getattr(library.recipes, recipe_name)
+            if recipe is None or isinstance(recipe, CondaRecipe):
+                continue
+            where = f"libraries.{library_name}.recipes.{recipe_name}.artifact"
+            defined("artifact", recipe.artifact, config.artifacts, where)
+            if recipe_name == "prebuilt":
+                for i, source in enumerate(config.artifacts[recipe.artifact].sources):
+                    if source.stage is None:
+                        raise ConfigError(
+                            f"{name}: artifacts.{recipe.artifact}.sources[{i}].stage: is missing; "
+                            f"{where} takes its files by it"
+                        )
+    for package_name, package in config.packages.items():
+        where = f"packages.{package_name}"
+        defined("artifact", package.artifact, config.artifacts, f"{where}.artifact")
+        if package.build is None:
+            continue
+        for i, used in enumerate(package.build.libraries):
+            defined("library", used, config.libraries, f"{where}.build.libraries[{i}]")
+        for patch in package.build.patches:
+            if not (root / patch).is_file():
+                raise ConfigError(f"{name}: {where}.build.patches: there is no file {patch}")
+    for profile_name, profile in config.profiles.items():
+        where = f"profiles.{profile_name}"
+        for used, recipe_name in profile.libraries.items():
+            defined("library", used, config.libraries, f"{where}.libraries")
+            if getattr(config.libraries[used].recipes, recipe_name) is None:
+                raise ConfigError(
+                    f"{name}: {where}.libraries.{used}: "
+                    f"libraries.{used}.recipes has no {recipe_name}"
+                )
+        for i, used in enumerate(profile.packages):
+            defined("package", used, config.packages, f"{where}.packages[{i}]")
+            build = config.packages[used].build
+            for library_name in build.libraries if build else ():
+                if library_name not in profile.libraries:
+                    raise ConfigError(
+                        f"{name}: {where}.libraries: {library_name} is missing; "
+                        f"packages.{used} links it"
+                    )
+        for key, used in profile.environment.artifacts.items():
+            defined("artifact", used, config.artifacts, f"{where}.environment.{key}")
+    for system, used in config.profile:
+        defined("profile", used, config.profiles, f"profile.{system}")
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration file.
+
+    Args:
+        path: the YAML file; paths inside it count from its folder.
+
+    Raises:
+        ConfigError: with the path of the key that is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path.name} cannot be read: {error.strerror}") from error
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        data = yaml.load(text, Loader=loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise ConfigError(f"{path.name}:{line} {problem}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path.name}: is empty or no mapping of keys to values")
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        raise _explain(error, path.name) from error
+    _check_references(config, path.name, path.parent)
+    return config
+
+
+def select_profile(config: Config, name: str, where: str) -> Profile:
+    """The profile of this name; `where` says who asked, for the error."""
+    if name not in config.profiles:
+        raise _unknown("profile", name, config.profiles, where)
+    return config.profiles[name]
+
+
+def select_python(profile: Profile, version: str, where: str) -> str:
+    """The version of Python, if the profile has it; `where` says who asked, for the error."""
+    pythons = profile.environment.pythons
+    if version not in pythons:
+        raise ConfigError(
+            f'{where}: this profile has no Python "{version}"; it has {", ".join(pythons)}'
+        )
+    return version
