@@ -1,5 +1,6 @@
 """zig as a compiler: the program, wrappers that look like a compiler, CMake's toolchain file."""
 
+import re
 import shlex
 import stat
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from tasks.core.job import Job
 from tasks.core.manifest import Made
 
 PROGRAMS = {"cc": "cc", "cxx": "c++", "ar": "ar", "ranlib": "ranlib", "rc": "rc"}
+_PLAIN_WORD = re.compile(r"[\w.+-]+")
 
 
 def zig_program() -> Path:
@@ -38,24 +40,40 @@ def wrapper(zig: Path, arguments: list[str], cache: Path, windows: bool) -> str:
     One file per program, because CMake and setuptools want the path of a program, and zig is
     many programs in one. Paths are quoted for the shell that reads them.
     """
-    words = " ".join(arguments)
     if windows:
 
         def quoted(path: Path) -> str:
             return str(path).replace("%", "%%")
 
+        words = " ".join(
+            word if _PLAIN_WORD.fullmatch(word) else '"' + word.replace("%", "%%") + '"'
+            for word in arguments
+        )
         return (
             "@echo off\n"
             f'set "ZIG_GLOBAL_CACHE_DIR={quoted(cache)}"\n'
             f'set "ZIG_LOCAL_CACHE_DIR={quoted(cache)}"\n'
             f'"{quoted(zig)}" {words} %*\n'
         )
+    words = shlex.join(arguments)
     return (
         "#!/bin/sh\n"
         f"export ZIG_GLOBAL_CACHE_DIR={shlex.quote(str(cache))}\n"
         f"export ZIG_LOCAL_CACHE_DIR={shlex.quote(str(cache))}\n"
         f'exec {shlex.quote(str(zig))} {words} "$@"\n'
     )
+
+
+def without_places(build: Path, zig: Path) -> list[str]:
+    """Options by which nothing that is compiled says where that was.
+
+    __FILE__ is relative to the build folder, and debug information, which holds whole command
+    lines, is left out. That is -s, after which a -g still brings it back; with -g0 zig writes the
+    names of its temporary files into objects.
+    https://clang.llvm.org/docs/ClangCommandLineReference.html, "-ffile-prefix-map"
+    """
+    places = {build: ".", zig.parent: "zig"}
+    return ["-s", *(f"-ffile-prefix-map={p.as_posix()}={new}" for p, new in places.items())]
 
 
 def cmake_toolchain(programs: Mapping[str, str], folder: Path) -> str:
@@ -100,8 +118,9 @@ def make(settings: ZigToolchain, version: str, folder: Path, cache: Path, job: J
     windows = host.WINDOWS
     programs = {}
     for role, command in PROGRAMS.items():
-        compiles = role in ("cc", "cxx")
-        arguments = [command, *(["-target", settings.target] if compiles else [])]
+        arguments = [command]
+        if role in ("cc", "cxx"):
+            arguments += ["-target", settings.target, *without_places(folder.parent, zig)]
         path = folder / f"zig-{command}{'.cmd' if windows else ''}"
         text = wrapper(zig, arguments, cache, windows)
         path.write_text(text, encoding="utf-8", newline="\r\n" if windows else "\n")
