@@ -63,6 +63,7 @@ def tools(
     found = {option.program: features[option.feature] for option in recipe.optional}
     return {
         "compiler": f"{compiler.kind} {compiler.version} for {compiler.target}",
+        "options": list(compiler.options),
         "environment": dict(compiler.environment),
         "cmake": f"{_version(host.runner_program('cmake'), job)} on {sys.platform}",
         "programs": {name: _version(path, job) for name, path in found.items() if path},

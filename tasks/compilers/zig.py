@@ -16,6 +16,9 @@ from tasks.core.job import Job
 from tasks.core.manifest import Made
 
 PROGRAMS = {"cc": "cc", "cxx": "c++", "ar": "ar", "ranlib": "ranlib", "rc": "rc"}
+# No debug information, which holds whole command lines with their paths. A later -g brings it back;
+# with -g0 instead zig writes the names of its temporary files into objects.
+OPTIONS = ("-s",)
 _PLAIN_WORD = re.compile(r"[\w.+-]+")
 
 
@@ -65,15 +68,12 @@ def wrapper(zig: Path, arguments: list[str], cache: Path, windows: bool) -> str:
 
 
 def without_places(build: Path, zig: Path) -> list[str]:
-    """Options by which nothing that is compiled says where that was.
+    """Options by which __FILE__ does not say where that was: it is relative to the build folder.
 
-    __FILE__ is relative to the build folder, and debug information, which holds whole command
-    lines, is left out. That is -s, after which a -g still brings it back; with -g0 zig writes the
-    names of its temporary files into objects.
     https://clang.llvm.org/docs/ClangCommandLineReference.html, "-ffile-prefix-map"
     """
     places = {build: ".", zig.parent: "zig"}
-    return ["-s", *(f"-ffile-prefix-map={p.as_posix()}={new}" for p, new in places.items())]
+    return [f"-ffile-prefix-map={path.as_posix()}={new}" for path, new in places.items()]
 
 
 def cmake_toolchain(programs: Mapping[str, str], folder: Path) -> str:
@@ -120,7 +120,8 @@ def make(settings: ZigToolchain, version: str, folder: Path, cache: Path, job: J
     for role, command in PROGRAMS.items():
         arguments = [command]
         if role in ("cc", "cxx"):
-            arguments += ["-target", settings.target, *without_places(folder.parent, zig)]
+            arguments += ["-target", settings.target, *OPTIONS]
+            arguments += without_places(folder.parent, zig)
         path = folder / f"zig-{command}{'.cmd' if windows else ''}"
         text = wrapper(zig, arguments, cache, windows)
         path.write_text(text, encoding="utf-8", newline="\r\n" if windows else "\n")
@@ -135,6 +136,7 @@ def make(settings: ZigToolchain, version: str, folder: Path, cache: Path, job: J
         programs,
         str(cmake_file),
         compiler_class="mingw32" if windows else "unix",
+        options=OPTIONS,
     )
     try_out(
         toolchain,
