@@ -63,7 +63,7 @@ def tools(
     found = {option.program: features[option.feature] for option in recipe.optional}
     return {
         "compiler": f"{compiler.kind} {compiler.version} for {compiler.target}",
-        "options": list(compiler.options),
+        "flags": list(compiler.flags),
         "environment": dict(compiler.environment),
         "cmake": f"{_version(host.runner_program('cmake'), job)} on {sys.platform}",
         "programs": {name: _version(path, job) for name, path in found.items() if path},
@@ -86,9 +86,8 @@ def ingredients(
         "recipe": RECIPE,
         "source": digest({name: file.sha256 for name, file in source.items()}),
         **tools,
+        **recipe.model_dump(mode="json", exclude={"artifact", "link", "optional"}),
         "defines": cmake_defines(recipe, features),
-        "stage": recipe.stage.model_dump(mode="json"),
-        "contents": recipe.contents,
     }
 
 

@@ -18,7 +18,7 @@ from tasks.core.manifest import Made
 PROGRAMS = {"cc": "cc", "cxx": "c++", "ar": "ar", "ranlib": "ranlib", "rc": "rc"}
 # No debug information, which holds whole command lines with their paths. A later -g brings it back;
 # with -g0 instead zig writes the names of its temporary files into objects.
-OPTIONS = ("-s",)
+FLAGS = ("-s",)
 _PLAIN_WORD = re.compile(r"[\w.+-]+")
 
 
@@ -120,7 +120,7 @@ def make(settings: ZigToolchain, version: str, folder: Path, cache: Path, job: J
     for role, command in PROGRAMS.items():
         arguments = [command]
         if role in ("cc", "cxx"):
-            arguments += ["-target", settings.target, *OPTIONS]
+            arguments += ["-target", settings.target, *FLAGS]
             arguments += without_places(folder.parent, zig)
         path = folder / f"zig-{command}{'.cmd' if windows else ''}"
         text = wrapper(zig, arguments, cache, windows)
@@ -136,7 +136,7 @@ def make(settings: ZigToolchain, version: str, folder: Path, cache: Path, job: J
         programs,
         str(cmake_file),
         compiler_class="mingw32" if windows else "unix",
-        options=OPTIONS,
+        flags=FLAGS,
     )
     try_out(
         toolchain,
