@@ -1,5 +1,6 @@
 """Libraries: what goes into the digest of one, and a real small one through the real store."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,7 +104,7 @@ class Small:
 def test_a_library_is_built_once_for_every_clone_and_python(tmp_path):
     first = Small(tmp_path / "one", tmp_path / "cache", "3.11")
     built = first.make()
-    assert "cmake --build" in first.log or "--build" in first.log
+    assert "--build" in first.log
 
     second = Small(tmp_path / "another für C", tmp_path / "cache", "3.12")
     taken = second.make()
@@ -116,7 +117,7 @@ def test_a_library_is_built_once_for_every_clone_and_python(tmp_path):
     # Nothing in a prefix says where it was built.
     archive = second.project.prefix("small") / "lib" / "libsmall.a"
     assert str(tmp_path).encode() not in archive.read_bytes()
-    assert b"extracted/small-source" in archive.read_bytes()
+    assert re.search(rb"extracted[/\\]small-source[/\\]small\.c\0", archive.read_bytes())
 
     changed = second.make(RECIPE.model_copy(update={"defines": {"CMAKE_BUILD_TYPE": "Debug"}}))
     assert changed.details["digest"] != taken.details["digest"]
