@@ -16,6 +16,7 @@ from tasks import (
     prereqs,
     questions,
     source,
+    store,
     toolchain,
     upstream,
     verify,
@@ -40,6 +41,7 @@ STAGES = (
     verify,
     upstream,
     questions,
+    store,
     lock,
 )
 

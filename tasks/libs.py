@@ -4,23 +4,32 @@
     prebuilt  extracted release                                 -> stage map -> prefix
     conda     the environment's Library folder                  -> stage map -> prefix
 
-What comes later sees prefixes, and never how a library came to be.
+What comes later sees prefixes, and never how a library came to be. A prefix that was built is
+kept in the store as well, under the digest of all that made it, and is taken from there by every
+other clone and Python.
 """
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tasks import extract, staging
 from tasks.compilers import cmake, toolchain
-from tasks.core import host, manifest
+from tasks.compilers.toolchain import Toolchain
+from tasks.core import host, manifest, process
 from tasks.core.config import CMakeRecipe, CMakeValue, CondaRecipe, PrebuiltRecipe, Recipe
+from tasks.core.errors import BuildError
 from tasks.core.files import remove_tree
 from tasks.core.job import Job
-from tasks.core.manifest import Made
+from tasks.core.manifest import FileEntry, Made
 from tasks.core.project import Project
+from tasks.core.store import Key, Store, digest, flat
 from tasks.stage import stage
+
+# Raise it when the code changed so that a library that was built before is not what is built now.
+RECIPE = 1
 
 
 def optional_features(recipe: CMakeRecipe) -> dict[str, Path | None]:
@@ -41,9 +50,57 @@ def _read(recipe: Recipe) -> dict[str, Any]:
     return recipe.model_dump(mode="json", exclude={"link"})
 
 
-def _made(name: str, prefix: Path, features: dict[str, Path | None]) -> Made:
-    files = manifest.record(prefix)
+def _version(program: Path, job: Job) -> str:
+    """What a program says about its version."""
+    finished = process.run([program, "--version"], log=job.log, check=False)
+    return finished.tail[0] if finished.tail else f"exit status {finished.status}"
+
+
+def tools(
+    recipe: CMakeRecipe, features: dict[str, Path | None], compiler: Toolchain, job: Job
+) -> dict[str, Any]:
+    """The programs that make a library, each as its version. Ninja's is nothing to the result."""
+    found = {option.program: features[option.feature] for option in recipe.optional}
+    return {
+        "compiler": f"{compiler.kind} {compiler.version} for {compiler.target}",
+        "flags": list(compiler.flags),
+        "environment": dict(compiler.environment),
+        "cmake": f"{_version(host.runner_program('cmake'), job)} on {sys.platform}",
+        "programs": {name: _version(path, job) for name, path in found.items() if path},
+    }
+
+
+def ingredients(
+    recipe: CMakeRecipe,
+    features: dict[str, Path | None],
+    source: Mapping[str, FileEntry],
+    tools: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Everything that a library's prefix depends on; no path of this machine or clone.
+
+    Args:
+        source: every file of the unpacked source. Two archives with the same files, such as a
+            release and its mirror, are the same source.
+    """
+    return {
+        "recipe": RECIPE,
+        "source": digest({name: file.sha256 for name, file in source.items()}),
+        **tools,
+        **recipe.model_dump(mode="json", exclude={"artifact", "link", "optional"}),
+        "defines": cmake_defines(recipe, features),
+    }
+
+
+def _made(
+    name: str,
+    prefix: Path,
+    files: Mapping[str, FileEntry],
+    features: Mapping[str, Path | None] | None = None,
+    key: Key | None = None,
+) -> Made:
+    """The same bytes wherever the files come from: what links them must not become stale."""
     binaries = [Path(file).name for file in files if file.startswith(("bin/", "lib/"))]
+    features = features or {}
     switched = "".join(
         f"; {feature}: {'on' if found else 'off'}" for feature, found in features.items()
     )
@@ -52,37 +109,75 @@ def _made(name: str, prefix: Path, features: dict[str, Path | None]) -> Made:
         where=prefix,
         root=prefix,
         files=files,
-        details={"library": name, "features": {k: str(v) for k, v in features.items() if v}},
+        details={
+            "library": name,
+            "features": {k: str(v) for k, v in features.items() if v},
+            **({"digest": key.digest, "parts": key.parts} if key else {}),
+        },
     )
 
 
 def build_with_cmake(
     project: Project, name: str, recipe: CMakeRecipe, features: dict[str, Path | None], job: Job
 ) -> Made:
-    """Build a library from its extracted source and stage it."""
+    """Have a library in its prefix: from the store, or else built from its extracted source."""
     for option in recipe.optional:
         if features[option.feature] is None:
             job.warn(
                 f"{option.program} was not found, so {name} is built without {option.feature}: "
                 f"{option.without}. Install {option.program} and run doit again"
             )
+    source = manifest.read(project.manifest(f"extract:{recipe.artifact}"))
+    if source is None:
+        raise BuildError(
+            f'{recipe.artifact} is not unpacked; run "doit extract:{recipe.artifact}" again'
+        )
+    compiler = toolchain.load(project.toolchain_file)
+    made_with = tools(recipe, features, compiler, job)
+    key = Key(name, ingredients(recipe, features, source.files, made_with))
+    job.note(
+        "\n".join(
+            [
+                f"{name} {key.digest} is made of",
+                *(f"    {k}: {v}" for k, v in flat(key.parts).items()),
+            ]
+        )
+    )
+    store = Store(project.store, job.warn)
+    prefix = project.prefix(name)
+    with store.alone(key):
+        files = store.take(key, prefix)
+        if files is not None:
+            job.note(f"taken from the store: {store.entry_folder(key)}")
+        else:
+            if why := store.why_not(key):
+                job.warn(f"{name} is built, it is not in the store as needed: {why}")
+            # Objects of two compilers do not mix, and Ninja does not see which one a wrapper calls.
+            tree = f"{compiler.kind}-{compiler.version}-{digest({'recipe': RECIPE, **made_with})}"
+            _build(project, name, recipe, cmake_defines(recipe, features), compiler, tree, job)
+            files = manifest.record(prefix)
+            store.put(key, prefix, files)
+    return _made(name, prefix, files, features, key)
+
+
+def _build(
+    project: Project,
+    name: str,
+    recipe: CMakeRecipe,
+    defines: dict[str, CMakeValue],
+    compiler: Toolchain,
+    tree: str,
+    job: Job,
+) -> None:
+    """Build a library from its extracted source and stage it."""
     work = project.build / "work" / name
     install = work / "install"
-    compiler = toolchain.load(project.toolchain_file)
-    cmake.build(
-        project.source_tree(recipe.artifact),
-        install,
-        # Objects of two compilers do not mix, and Ninja does not see which one a wrapper calls.
-        work / f"{compiler.kind}-{compiler.version}",
-        compiler,
-        cmake_defines(recipe, features),
-        job,
-    )
-    prefix = project.prefix(name)
+    cmake.build(project.source_tree(recipe.artifact), install, work / tree, compiler, defines, job)
     where = f"config.yaml, libraries.{name}.recipes.cmake"
-    staging.stage_prefix(install, recipe.stage, prefix, contents=recipe.contents, where=where)
+    staging.stage_prefix(
+        install, recipe.stage, project.prefix(name), contents=recipe.contents, where=where
+    )
     remove_tree(install)
-    return _made(name, prefix, features)
 
 
 def take_prebuilt(project: Project, name: str, recipe: PrebuiltRecipe, job: Job) -> Made:
@@ -97,7 +192,7 @@ def take_prebuilt(project: Project, name: str, recipe: PrebuiltRecipe, job: Job)
         contents=recipe.contents,
         where=f"config.yaml, libraries.{name}.recipes.prebuilt",
     )
-    return _made(name, prefix, {})
+    return _made(name, prefix, manifest.record(prefix))
 
 
 def take_from_environment(project: Project, name: str, recipe: CondaRecipe, job: Job) -> Made:
@@ -110,7 +205,7 @@ def take_from_environment(project: Project, name: str, recipe: CondaRecipe, job:
         contents=recipe.contents,
         where=f"config.yaml, libraries.{name}.recipes.conda",
     )
-    return _made(name, prefix, {})
+    return _made(name, prefix, manifest.record(prefix))
 
 
 def create(project: Project) -> Iterator[dict[str, Any]]:
@@ -126,6 +221,7 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
                 f"libs:{name}",
                 f"build {name} from source",
                 partial(build_with_cmake, project, name, recipe, features),
+                recipe=RECIPE,
                 settings={"recipe": _read(recipe), "features": features},
                 needs=[f"extract:{recipe.artifact}", "toolchain"],
                 owns=[prefix, project.build / "work" / name],

@@ -56,7 +56,7 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
         "toolchain",
         "find the compiler, try it out, write it down as data",
         work,
-        recipe=2,
+        recipe=3,
         settings=inputs,
         targets=[project.toolchain_file],
         owns=[folder],

@@ -30,6 +30,7 @@ class Toolchain:
             (setuptools' source, _distutils/compilers/C/base.py, compiler_class).
         environment: variables that its programs need, PATH left out.
         path: folders that its programs need in front of PATH.
+        flags: what its programs add to every compilation by themselves, apart from paths.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Toolchain:
     compiler_class: str
     environment: Mapping[str, str] = field(default_factory=dict)
     path: Sequence[str] = ()
+    flags: Sequence[str] = ()
 
 
 def try_out(

@@ -1,5 +1,6 @@
 """zig as a compiler: the program, wrappers that look like a compiler, CMake's toolchain file."""
 
+import re
 import shlex
 import stat
 from collections.abc import Mapping
@@ -15,6 +16,10 @@ from tasks.core.job import Job
 from tasks.core.manifest import Made
 
 PROGRAMS = {"cc": "cc", "cxx": "c++", "ar": "ar", "ranlib": "ranlib", "rc": "rc"}
+# No debug information, which holds whole command lines with their paths. A later -g brings it back;
+# with -g0 instead zig writes the names of its temporary files into objects.
+FLAGS = ("-s",)
+_PLAIN_WORD = re.compile(r"[\w.+-]+")
 
 
 def zig_program() -> Path:
@@ -38,24 +43,37 @@ def wrapper(zig: Path, arguments: list[str], cache: Path, windows: bool) -> str:
     One file per program, because CMake and setuptools want the path of a program, and zig is
     many programs in one. Paths are quoted for the shell that reads them.
     """
-    words = " ".join(arguments)
     if windows:
 
         def quoted(path: Path) -> str:
             return str(path).replace("%", "%%")
 
+        words = " ".join(
+            word if _PLAIN_WORD.fullmatch(word) else '"' + word.replace("%", "%%") + '"'
+            for word in arguments
+        )
         return (
             "@echo off\n"
             f'set "ZIG_GLOBAL_CACHE_DIR={quoted(cache)}"\n'
             f'set "ZIG_LOCAL_CACHE_DIR={quoted(cache)}"\n'
             f'"{quoted(zig)}" {words} %*\n'
         )
+    words = shlex.join(arguments)
     return (
         "#!/bin/sh\n"
         f"export ZIG_GLOBAL_CACHE_DIR={shlex.quote(str(cache))}\n"
         f"export ZIG_LOCAL_CACHE_DIR={shlex.quote(str(cache))}\n"
         f'exec {shlex.quote(str(zig))} {words} "$@"\n'
     )
+
+
+def without_places(build: Path, zig: Path) -> list[str]:
+    """Options by which __FILE__ does not say where that was: it is relative to the build folder.
+
+    https://clang.llvm.org/docs/ClangCommandLineReference.html, "-ffile-prefix-map"
+    """
+    places = {build: ".", zig.parent: "zig"}
+    return [f"-ffile-prefix-map={path.as_posix()}={new}" for path, new in places.items()]
 
 
 def cmake_toolchain(programs: Mapping[str, str], folder: Path) -> str:
@@ -100,8 +118,10 @@ def make(settings: ZigToolchain, version: str, folder: Path, cache: Path, job: J
     windows = host.WINDOWS
     programs = {}
     for role, command in PROGRAMS.items():
-        compiles = role in ("cc", "cxx")
-        arguments = [command, *(["-target", settings.target] if compiles else [])]
+        arguments = [command]
+        if role in ("cc", "cxx"):
+            arguments += ["-target", settings.target, *FLAGS]
+            arguments += without_places(folder.parent, zig)
         path = folder / f"zig-{command}{'.cmd' if windows else ''}"
         text = wrapper(zig, arguments, cache, windows)
         path.write_text(text, encoding="utf-8", newline="\r\n" if windows else "\n")
@@ -116,6 +136,7 @@ def make(settings: ZigToolchain, version: str, folder: Path, cache: Path, job: J
         programs,
         str(cmake_file),
         compiler_class="mingw32" if windows else "unix",
+        flags=FLAGS,
     )
     try_out(
         toolchain,

@@ -24,3 +24,10 @@ class Job:
     progress: ProgressCallback
     line: Callable[[str], None]
     warn: Callable[[str], None]
+
+    def note(self, text: str) -> None:
+        """Write what is worth knowing later into the log, and show it while nothing newer comes."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(text + "\n")
+        self.line(text.splitlines()[0])

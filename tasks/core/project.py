@@ -84,6 +84,11 @@ class Project:
         return self.cache / "downloads"
 
     @property
+    def store(self) -> Path:
+        """Staged libraries, each under the digest of what made it."""
+        return self.cache / "store"
+
+    @property
     def environment(self) -> Path:
         """The Windows Python environment: the folder of python.exe."""
         return self.build / "env"
