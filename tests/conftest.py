@@ -11,6 +11,18 @@ from support import ROOT, Recorder
 from tasks.core.job import Job
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share what is expensive run in one process: those of a file, or of a group.
+
+    A module may name its group itself; see tests/integration/conftest.py.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            integration = item.get_closest_marker("integration")
+            item.add_marker(pytest.mark.xdist_group("graph" if integration else item.path.stem))
+
+
 @pytest.fixture
 def recorder(tmp_path: Path) -> Recorder:
     return Recorder(tmp_path)
