@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from tasks.core.job import Job
+from tasks.pythons import windows_python
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -12,6 +13,11 @@ ROOT = Path(__file__).resolve().parents[1]
 def under_wine() -> bool:
     """Whether this Python runs on Wine's Windows."""
     return sys.platform == "win32" and hasattr(ctypes.windll.ntdll, "wine_get_version")
+
+
+def path_for_windows(path: Path) -> str:
+    """A path as a Windows program sees it on this machine."""
+    return windows_python.HERE.path(path)
 
 
 class Recorder:

@@ -1,9 +1,10 @@
-"""Ruff and mypy are part of the tests."""
+"""Ruff, mypy and the table of who may import whom are part of the tests."""
 
 import subprocess
 import sys
 
 import pytest
+from importlinter.cli import lint_imports
 from support import ROOT
 
 
@@ -22,3 +23,8 @@ def test_nothing_to_complain(command):
         [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_imports_go_the_way_that_the_design_says(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert lint_imports(no_cache=True) == 0, capsys.readouterr().out

@@ -10,10 +10,10 @@ import pytest
 import standin
 from standin.programs import run
 from standin.request import Request
+from support import path_for_windows
 
 from dllwhy import pe
 from dllwhy.logs import triage
-from tasks.pythons.windows_python import path_for_windows
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="it runs beside Wine, and calls its zig")
 

@@ -13,6 +13,7 @@ from types import ModuleType
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from dllwhy.errors import DiagnosisError
 from tasks import activate, toolchain, wheel
 from tasks.core.errors import BuildError
 from tasks.core.job import Job
@@ -36,6 +37,6 @@ try:
     if not project.toolchain_file.is_file():
         work(toolchain, "toolchain")
     outcome["made"] = work({"wheel:ffcv": wheel, "activate": activate}[name], name)
-except BuildError as error:
+except (BuildError, DiagnosisError) as error:
     outcome["error"] = error.message
 print(json.dumps(outcome | {"seconds": round(time.monotonic() - start)}))

@@ -27,10 +27,8 @@ from typing import Any
 import pytest
 from http_server import Page, Server, serve
 from micromamba_standin import Micromamba, build, make_wheel
-from support import ROOT
+from support import ROOT, path_for_windows
 from windows_runner import WindowsRunner
-
-from tasks.pythons.windows_python import path_for_windows
 
 pytestmark = pytest.mark.integration
 

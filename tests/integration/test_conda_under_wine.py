@@ -18,9 +18,8 @@ import pytest
 import yaml
 from http_server import Page, serve
 from micromamba_standin import Micromamba, build, lay_conda_packages, make_wheel
+from support import path_for_windows
 from windows_runner import WindowsRunner
-
-from tasks.pythons.windows_python import path_for_windows
 
 pytestmark = pytest.mark.integration
 

@@ -35,10 +35,8 @@ import yaml
 from http_server import Page, Server, serve
 from micromamba_standin import Micromamba, build
 from pe_files import zig
-from support import ROOT
+from support import ROOT, path_for_windows
 from windows_runner import WindowsRunner
-
-from tasks.pythons.windows_python import path_for_windows
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import standin
 import yaml
-from support import ROOT
+from support import ROOT, path_for_windows
 from windows_runner import WindowsRunner
 
 from dllwhy import pe
 from dllwhy.logs import triage
-from tasks.pythons.windows_python import last_json, path_for_windows
+from tasks.pythons.windows_python import last_json
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 

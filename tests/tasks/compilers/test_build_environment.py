@@ -3,11 +3,12 @@
 import os
 import shlex
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from setuptools import Distribution
+from setuptools import Distribution, _distutils
 from setuptools._distutils.compilers.C import msvc
 
 from tasks.compilers.build_environment import (
@@ -131,6 +132,8 @@ def test_on_windows_setuptools_gets_zigs_libraries_from_a_file(staged, tmp_path,
     assert made.variables["DIST_EXTRA_CONFIG"] == str(file)
     assert not {"LDSHARED", "SETUPTOOLS_EXT_SUFFIX"} & made.variables.keys()
     monkeypatch.setenv("DIST_EXTRA_CONFIG", made.variables["DIST_EXTRA_CONFIG"])
+    # setuptools' name for its own copy, which other imports may have taken away.
+    monkeypatch.setitem(sys.modules, "distutils", _distutils)
     distribution = Distribution()
     distribution.parse_config_files()
     options = {
