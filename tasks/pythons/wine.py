@@ -95,6 +95,15 @@ def make_prefix(wine: Path, settings: Wine, prefix: Path, job: Job) -> None:
     rename(temporary, prefix)
 
 
+def keep_server(wine: Path, env: Mapping[str, str]) -> None:
+    """Start the server of a prefix, and keep it between programs until `stop`."""
+    server = shutil.which("wineserver") or _beside(wine)
+    if server is not None:
+        subprocess.run(
+            [server, "--persistent"], env=dict(env), capture_output=True, timeout=30, check=False
+        )
+
+
 def stop(wine: Path, env: Mapping[str, str], *, wait: bool = False) -> None:
     """End every Windows process of a prefix; with `wait`, let them end by themselves first."""
     server = shutil.which("wineserver") or _beside(wine)
