@@ -7,20 +7,33 @@ from pathlib import Path
 import pytest
 import yaml
 from support import ROOT, Recorder
+from xdist.scheduler import LoadScopeScheduling
 
 from tasks.core.job import Job
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share what is expensive run in one process: those of a file, or of a group.
+# What needs no more than a Windows Python, and leaves the clone of the graph alone.
+WINDOWS = ("test_bootstrap_bat.py", "test_conda_under_wine.py", "test_under_wine.py")
 
-    A module may name its group itself; see tests/integration/conftest.py.
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Which tests stay in one process (pytest-xdist's hook)."""
+    return _ByGroup(config, log)
+
+
+class _ByGroup(LoadScopeScheduling):
+    """Tests that share what is expensive run in one process, one after the other.
+
+    xdist's own way, the marker xdist_group, does nothing with pytest 9.2: xdist 3.8 sets an
+    attribute of a test that is gone there.
     """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            integration = item.get_closest_marker("integration")
-            item.add_marker(pytest.mark.xdist_group("graph" if integration else item.path.stem))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        if file.startswith("tests/integration/"):
+            return "windows" if file.endswith(WINDOWS) else "graph"
+        # Ruff and mypy share nothing.
+        return nodeid if file == "tests/test_quality.py" else file
 
 
 @pytest.fixture

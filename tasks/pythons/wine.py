@@ -99,9 +99,12 @@ def keep_server(wine: Path, env: Mapping[str, str]) -> None:
     """Start the server of a prefix, and keep it between programs until `stop`."""
     server = shutil.which("wineserver") or _beside(wine)
     if server is not None:
+        # No pipes: it would keep them open for as long as it lives.
         subprocess.run(
-            [server, "--persistent"], env=dict(env), capture_output=True, timeout=30, check=False
-        )
+            [server, "--persistent"],
+            env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, timeout=30, check=False,
+        )  # fmt: skip
 
 
 def stop(wine: Path, env: Mapping[str, str], *, wait: bool = False) -> None:

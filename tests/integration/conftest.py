@@ -3,9 +3,9 @@
 The clone is build/tests/FFCV für Windows; it stays, so that a second run of the tests finds
 most of it made.
 
-Two processes share the work. One has the group "graph": whatever stands on the full run, or alters
-the clone. The other has the group "windows": what needs no more than a Windows Python. Of what the
-two would alter, each has its own: the Windows runner and its Wine prefix.
+Two processes share the work (tests/conftest.py). One has whatever stands on the full run, or
+alters the clone; the other what needs no more than a Windows Python. Of what both would alter, each
+has its own: the Windows runner and its Wine prefix.
 """
 
 import os
@@ -22,6 +22,9 @@ import yaml
 from filelock import FileLock
 from support import ROOT, Recorder, lay_files
 from windows_runner import WindowsRunner, make_runner
+
+from tasks.core import config_file
+from tasks.pythons import wine
 
 FULL_RUN_SECONDS = 4000
 UNREACHABLE = re.compile(r"name cannot be resolved|cannot be reached")
@@ -116,18 +119,23 @@ def laid_down(testrun_uid: str) -> Clone:
 
 @pytest.fixture(scope="session")
 def clone(laid_down: Clone) -> Iterator[Clone]:
-    """The clone, for tests that may alter it: those of the group "graph"."""
+    """The clone, for tests that may alter it: in the process that has the graph."""
     yield laid_down
     laid_down.restore()
 
 
 @pytest.fixture(scope="session")
-def first_run(clone: Clone) -> Run:
+def first_run(clone: Clone) -> Iterator[Run]:
     """The full run that every other test here stands on."""
     run = clone.doit()
     if run.status != 0 and UNREACHABLE.search(run.output):
         pytest.skip("the package registry cannot be reached")
-    return run
+    program, settings = wine.find(), config_file.load(ROOT / "config.yaml").wine
+    assert program is not None
+    environment = wine.environment(settings, clone.build / "wine")
+    wine.keep_server(program, environment)
+    yield run
+    wine.stop(program, environment)
 
 
 @pytest.fixture

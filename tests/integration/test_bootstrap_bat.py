@@ -30,7 +30,7 @@ from micromamba_standin import Micromamba, build, make_wheel
 from support import ROOT, lay_files, path_for_windows
 from windows_runner import WindowsRunner
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("windows")]
+pytestmark = pytest.mark.integration
 
 NAME = "50 (x86) & a!b^c é"
 EXE = "/2.9.0-0/micromamba-win-64.exe"

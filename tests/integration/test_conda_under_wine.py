@@ -20,7 +20,7 @@ from micromamba_standin import Micromamba, build, lay_conda_packages, make_wheel
 from support import lay_files, path_for_windows
 from windows_runner import WindowsRunner
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("windows")]
+pytestmark = pytest.mark.integration
 
 FILE = "micromamba-win-64.exe"
 

@@ -208,7 +208,6 @@ def machine(
             "VCVARS": path_for_windows(studio.vcvars),
         }
         yield Machine(windows_runner, folder, variables)
-        windows_runner.stop()
     shutil.rmtree(root, ignore_errors=True)
 
 

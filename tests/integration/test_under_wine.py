@@ -13,9 +13,7 @@ import pytest
 from support import ROOT, lay_files
 from windows_runner import WindowsRunner
 
-pytestmark = [
-    pytest.mark.integration, pytest.mark.xdist_group("windows"), pytest.mark.timeout(2400)
-]  # fmt: skip
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
 # What says the same on every system: ruff and mypy, and what the text of a log means. Everything
 # else runs here, new tests too.
