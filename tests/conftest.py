@@ -11,7 +11,6 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tasks.core.job import Job
 
-
 # What needs no more than a Windows Python, and leaves the clone of the graph alone.
 WINDOWS = ("test_bootstrap_bat.py", "test_conda_under_wine.py", "test_under_wine.py")
 
