@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pe_files import zig
-from support import ROOT, cache
+from support import ROOT, cache, path_for_windows
 
 from tasks.core import config_file, host, long_paths
 from tasks.core.config import Wine
@@ -40,7 +40,8 @@ class WindowsRunner:
 
     def environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a run; `variables` are added."""
-        own = {"PYTHONDONTWRITEBYTECODE": "1", "CI": "1", "NO_COLOR": "1"}
+        bytecode = path_for_windows(self.prefix.with_name("bytecode"))
+        own = {"PYTHONPYCACHEPREFIX": bytecode, "CI": "1", "NO_COLOR": "1"}
         made = wine.environment(self.settings, self.prefix) | own
         for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
             made.pop(name, None)  # of the shell that the tests were started in
