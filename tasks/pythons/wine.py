@@ -96,14 +96,16 @@ def make_prefix(wine: Path, settings: Wine, prefix: Path, job: Job) -> None:
 
 
 def keep_server(wine: Path, env: Mapping[str, str]) -> None:
-    """Start the server of a prefix, and keep it between programs until `stop`."""
+    """Start a prefix's server and services, and keep them between programs until `stop`."""
     server = shutil.which("wineserver") or _beside(wine)
-    if server is not None:
-        # No pipes: it would keep them open for as long as it lives.
+    if server is None:
+        return
+    # No pipes: the services would keep those of the first program open for as long as they live.
+    for command in ([server, "--persistent"], [wine, "cmd", "/c", "exit"]):
         subprocess.run(
-            [server, "--persistent"],
+            command,
             env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, timeout=30, check=False,
+            stderr=subprocess.DEVNULL, timeout=PREFIX_TIMEOUT, check=False,
         )  # fmt: skip
 
 
