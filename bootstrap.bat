@@ -125,7 +125,7 @@ rem Whatever stands after the word, as it was typed: "shift" would split at "=" 
 set WORDS=%*
 set WORDS=%WORDS:*test=%
 if /i "%~2"=="fast" set WORDS=-m "not integration" %WORDS:*fast=%
-"%RUNNER%\python.exe" -m pytest %WORDS%
+"%RUNNER%\python.exe" -m pytest -n auto %WORDS%
 exit /b %ERRORLEVEL%
 
 rem --- The sha256 of FILE -> HASH. Older Windows puts spaces between its bytes.

@@ -79,6 +79,6 @@ if [ "${1:-}" = test ]; then
         shift
         set -- -m "not integration" "$@"
     fi
-    exec .venv/bin/python -m pytest "$@"
+    exec .venv/bin/python -m pytest -n auto "$@"
 fi
 exec .venv/bin/python -m doit "$@"

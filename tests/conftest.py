@@ -16,7 +16,7 @@ WINDOWS = ("test_bootstrap_bat.py", "test_conda_under_wine.py", "test_under_wine
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
-    """Which tests stay in one process (pytest-xdist's hook)."""
+    """Which tests stay in one process, where there are several (`pytest -n auto`)."""
     return _ByGroup(config, log)
 
 

@@ -225,13 +225,13 @@ def test_the_word_test_runs_pytest_with_the_rest(used):
     machine, _ = used
     call = started(machine.run("test", "-k", "a test & x=1,2", "--maxfail=1"))
     assert call["module"] == "pytest"
-    assert call["arguments"] == ["-k", "a test & x=1,2", "--maxfail=1"]
-    assert started(machine.run("TEST"))["arguments"] == []
+    assert call["arguments"] == ["-n", "auto", "-k", "a test & x=1,2", "--maxfail=1"]
+    assert started(machine.run("TEST"))["arguments"] == ["-n", "auto"]
 
 
 def test_the_words_test_fast_leave_out_the_integration(used):
     machine, _ = used
-    fast = ["-m", "not integration"]
+    fast = ["-n", "auto", "-m", "not integration"]
     assert started(machine.run("test", "fast"))["arguments"] == fast
     assert started(machine.run("test", "fast", "-k", "a & b"))["arguments"] == [
         *fast,

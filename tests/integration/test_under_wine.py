@@ -37,7 +37,7 @@ def checkout() -> Iterator[Path]:
 
 def test_the_projects_tests_pass_on_windows(windows_runner: WindowsRunner, checkout: Path):
     assert [name for name in LEFT_OUT if not (checkout / name).exists()] == []
-    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--timeout", "120"]
+    options = ["-q", "-p", "no:cacheprovider", "--timeout", "120"]
     ignored = [f"--ignore={name}" for name in LEFT_OUT]
     done = windows_runner.run(
         [windows_runner.python, "-m", "pytest", *options, *ignored], cwd=checkout, timeout=1800
