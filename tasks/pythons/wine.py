@@ -101,7 +101,7 @@ def keep_server(wine: Path, env: Mapping[str, str]) -> None:
     if server is None:
         return
     # No pipes: the services would keep those of the first program open for as long as they live.
-    for command in ([server, "--persistent"], [wine, "cmd", "/c", "exit"]):
+    for command in ([server, "--persistent"], [str(wine), "cmd", "/c", "exit"]):
         subprocess.run(
             command,
             env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
