@@ -124,7 +124,8 @@ exit /b %ERRORLEVEL%
 rem Whatever stands after the word, as it was typed: "shift" would split at "=" and ",".
 set WORDS=%*
 set WORDS=%WORDS:*test=%
-"%RUNNER%\python.exe" -m pytest %WORDS%
+if /i "%~2"=="fast" set WORDS=-m "not integration" %WORDS:*fast=%
+"%RUNNER%\python.exe" -m pytest -n auto %WORDS%
 exit /b %ERRORLEVEL%
 
 rem --- The sha256 of FILE -> HASH. Older Windows puts spaces between its bytes.
@@ -147,7 +148,7 @@ exit /b 0
 echo From a clone to FFCV for Windows, on Windows 10 (1803) or later:
 echo.
 echo   bootstrap.bat            the whole build
-echo   bootstrap.bat test       the tests
+echo   bootstrap.bat test       the tests; "test fast": those that take no more than two minutes
 echo   bootstrap.bat ARG ...    anything else goes on to doit: list, info, clean, verify, ...
 echo.
 echo It needs curl and tar, which Windows has. Micromamba and packages go to the cache,

@@ -2,7 +2,7 @@
 # From a clone to FFCV for Windows, on Linux: ./bootstrap.sh
 #
 #   ./bootstrap.sh            the whole build
-#   ./bootstrap.sh test       the tests
+#   ./bootstrap.sh test       the tests; "test fast": those that take no more than two minutes
 #   ./bootstrap.sh ARG ...    anything else goes on to doit: list, info, clean, verify, ...
 #
 # Safe to run again: what is there already is not made again.
@@ -75,6 +75,10 @@ fi
 export PATH="$PWD/.venv/bin:$PATH"
 if [ "${1:-}" = test ]; then
     shift
-    exec .venv/bin/python -m pytest "$@"
+    if [ "${1:-}" = fast ]; then
+        shift
+        set -- -m "not integration" "$@"
+    fi
+    exec .venv/bin/python -m pytest -n auto "$@"
 fi
 exec .venv/bin/python -m doit "$@"

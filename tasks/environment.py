@@ -47,7 +47,7 @@ def _portable(project: Project, environment: PortableEnvironment) -> Iterator[di
         settings={},
         needs=["env:python"],
         files=[requirements],
-        owns=[project.site_packages],
+        owns=[project.site_packages, windows_python.bytecode(project)],
     )
 
 
@@ -82,7 +82,11 @@ def _conda(project: Project, environment: CondaEnvironment) -> Iterator[dict[str
         needs=[micromamba, "env:python"],
         files=files,
         targets=[*conda.exports(project)],
-        owns=[*conda.exports(project), project.build / "env-packages.yml"],
+        owns=[
+            *conda.exports(project),
+            project.build / "env-packages.yml",
+            windows_python.bytecode(project),
+        ],
     )
 
 

@@ -222,14 +222,17 @@ def save(file: Path, results: Mapping[str, Result]) -> None:
     manifest.write_json(file, data)
 
 
-def overlay(project: Project, folder: Path) -> Path:
-    """FFCV without our patches, to be put before the installed one by PYTHONPATH.
+def overlay(project: Project, source: Path, folder: Path) -> Path:
+    """FFCV from a source tree, to be put before the installed one by PYTHONPATH.
 
     The extension and its DLLs are the installed ones: no patch touches them.
+
+    Args:
+        source: with fewer patches than the installed one.
+        folder: where it goes.
     """
     package = project.config.verify.upstream.package
     remove_tree(folder)
-    source = project.source_tree(project.config.packages[package].artifact)
     shutil.copytree(source / package, folder / package, copy_function=shutil.copyfile)
     for pattern in ("*.pyd", "*.dll"):
         for file in (project.site_packages / package).glob(pattern):
@@ -253,7 +256,8 @@ def check(project: Project, build: str, job: Job) -> Made:
     folder.mkdir(parents=True, exist_ok=True)
     fixed: dict[str, str | Path] = {}
     if build == "unpatched":
-        fixed["PYTHONPATH"] = overlay(project, folder / "unpatched")
+        source = project.source_tree(project.config.packages[settings.package].artifact)
+        fixed["PYTHONPATH"] = overlay(project, source, folder / "unpatched")
 
     def run(
         arguments: Sequence[str | Path], variables: Mapping[str, str | Path], timeout: float

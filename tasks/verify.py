@@ -10,7 +10,7 @@ A check whose tool is missing says "not run", never "passed".
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -134,16 +134,48 @@ def check_roundtrip(project: Project, job: Job) -> Made:
     """
     if not windows_python.HERE.available():
         return _not_run()
-    seconds = project.config.verify.roundtrip.timeout_seconds
     folder = project.build / "verify" / "roundtrip"
     remove_tree(folder)
-    folder.mkdir(parents=True)
+    outcome = round_trip(project, folder, job)
+    report = _write_report(project, "roundtrip", outcome)
+    shutil.rmtree(folder, ignore_errors=True)
+    problem = failure_of_round_trip(outcome)
+    if problem:
+        raise BuildError(problem, log=job.log)
+    versions = ", ".join(f"{name} {version}" for name, version in outcome["versions"].items())
+    return Made(f"{len(outcome['checks'])} checks passed ({versions})", where=report)
+
+
+def round_trip(
+    project: Project,
+    folder: Path,
+    job: Job,
+    *,
+    checks: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Run the round trip in the Windows Python.
+
+    Args:
+        folder: for its datasets.
+        checks: names; those that they need run as well. All if empty.
+        variables: environment variables to add.
+
+    Returns:
+        what checks/roundtrip.py prints, and its exit status as "status".
+
+    Raises:
+        BuildError: it came to no outcome.
+    """
+    seconds = project.config.verify.roundtrip.timeout_seconds
+    folder.mkdir(parents=True, exist_ok=True)
     finished, lines = windows_python.run(
         project,
-        [CHECKS / "roundtrip.py", folder, str(seconds)],
+        [CHECKS / "roundtrip.py", folder, str(seconds), *checks],
         job,
         timeout=seconds + 120,
         cwd=folder,
+        variables=variables,
     )
     outcome = windows_python.last_json(lines)
     if outcome is None:
@@ -153,18 +185,19 @@ def check_roundtrip(project: Project, job: Job) -> Made:
             log=job.log,
             tail=finished.tail,
         )
-    report = _write_report(project, "roundtrip", outcome)
-    shutil.rmtree(folder, ignore_errors=True)
+    return {**outcome, "status": finished.status}
+
+
+def failure_of_round_trip(outcome: Mapping[str, Any]) -> str | None:
+    """What is wrong after a round trip: None, or a line for people."""
     failed = [check for check in outcome["checks"] if check["status"] == "failed"]
-    if failed or finished.status:
-        what = "; ".join(f"{check['name']}: {check['detail']}" for check in failed)
-        raise BuildError(
-            f"{what or f'exit status {finished.status}'}. Is every patch of config.yaml, "
-            "packages.ffcv.build.patches switched on?",
-            log=job.log,
-        )
-    versions = ", ".join(f"{name} {version}" for name, version in outcome["versions"].items())
-    return Made(f"{len(outcome['checks'])} checks passed ({versions})", where=report)
+    if not failed and not outcome["status"]:
+        return None
+    what = "; ".join(f"{check['name']}: {check['detail']}" for check in failed)
+    return (
+        f"{what or 'exit status {}'.format(outcome['status'])}. Is every patch of config.yaml, "
+        "packages.ffcv.build.patches switched on?"
+    )
 
 
 def check_defects(project: Project, job: Job) -> Made:

@@ -7,8 +7,32 @@ from pathlib import Path
 import pytest
 import yaml
 from support import ROOT, Recorder
+from xdist.scheduler import LoadScopeScheduling
 
 from tasks.core.job import Job
+
+# What needs no more than a Windows Python, and leaves the clone of the graph alone.
+WINDOWS = ("test_bootstrap_bat.py", "test_conda_under_wine.py", "test_under_wine.py")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Which tests stay in one process, where there are several (`pytest -n auto`)."""
+    return _ByGroup(config, log)
+
+
+class _ByGroup(LoadScopeScheduling):
+    """Tests that share what is expensive run in one process, one after the other.
+
+    xdist's own way, the marker xdist_group, does nothing with pytest 9.2: xdist 3.8 sets an
+    attribute of a test that is gone there.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        if file.startswith("tests/integration/"):
+            return "windows" if file.endswith(WINDOWS) else "graph"
+        # Ruff and mypy share nothing.
+        return nodeid if file == "tests/test_quality.py" else file
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from support import under_wine
+from support import under_wine, zig_environment
 
 RESIZE = "_ZN2cv6resizeERKNS_11_InputArrayE"
 TARGETS = {"x64": ("x86_64", "i386:x86-64"), "x86": ("x86", "i386"), "arm64": ("aarch64", "arm64")}
@@ -152,7 +152,9 @@ def zig(folder: Path, *arguments: str) -> None:
         pytest.skip("zig for Windows starts under Wine 8, but cannot compile there")
     ziglang = pytest.importorskip("ziglang")
     command = [str(Path(ziglang.__file__).with_name("zig")), *arguments]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command, cwd=folder, env=zig_environment(), capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
 
 

@@ -4,16 +4,14 @@ It holds what `bootstrap.bat` installs on Windows, the pinned requirements of
 envs/runner.txt, so that doit, its tasks and their tests run as they do there.
 """
 
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
 from pe_files import zig
-from support import ROOT
+from support import ROOT, cache, path_for_windows
 
 from tasks.core import config_file, host, long_paths
 from tasks.core.config import Wine
@@ -42,7 +40,8 @@ class WindowsRunner:
 
     def environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a run; `variables` are added."""
-        own = {"PYTHONDONTWRITEBYTECODE": "1", "CI": "1", "NO_COLOR": "1"}
+        bytecode = path_for_windows(self.prefix.with_name("bytecode"))
+        own = {"PYTHONPYCACHEPREFIX": bytecode, "CI": "1", "NO_COLOR": "1"}
         made = wine.environment(self.settings, self.prefix) | own
         for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
             made.pop(name, None)  # of the shell that the tests were started in
@@ -87,6 +86,12 @@ class WindowsRunner:
             raise AssertionError(f"no end after {timeout} s:\n{output}") from error
         return subprocess.CompletedProcess(list(arguments), process.returncode, output, "")
 
+    def keep_server(self) -> None:
+        """Let Wine's server outlive its programs, until `stop`: to start it anew takes seconds."""
+        program = wine.find()
+        assert program is not None
+        wine.keep_server(program, self.environment())
+
     def stop(self) -> None:
         """End every Windows process of this machine."""
         program = wine.find()
@@ -114,8 +119,6 @@ def make_runner(python: Path, folder: Path, job: Job) -> WindowsRunner:
         return names if Path(where) == python / packages else []
 
     shutil.copytree(python, runner.python.parent, ignore=installed)
-    default = platformdirs.user_cache_dir("ffcv-windows", False)
-    cache = Path(os.environ.get("FFCVWIN_CACHE", default))
     subprocess.run(
         [
             host.runner_program("uv"), "pip", "install", "--quiet",
@@ -123,7 +126,7 @@ def make_runner(python: Path, folder: Path, job: Job) -> WindowsRunner:
             "--target", runner.python.parent / packages,
             "--require-hashes", "--link-mode", "copy", "--requirements", requirements,
         ],
-        env=portable.uv_environment(cache), check=True, timeout=900,
+        env=portable.uv_environment(cache()), check=True, timeout=900,
     )  # fmt: skip
     # `uv pip install --target` puts programs where Linux has them.
     programs = runner.python.parent / packages / "bin"

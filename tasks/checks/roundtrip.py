@@ -1,6 +1,8 @@
 """Runs in the Windows Python: writes and reads a dataset with FFCV, and trains on it.
 
-Usage: python roundtrip.py FOLDER [SECONDS]
+Usage: python roundtrip.py FOLDER [SECONDS [CHECK...]]
+
+Without names, every check runs; with names, those and what they need.
 
 The checks (roundtrip_checks.py) run in a process of their own, because what they look for
 crashes and hangs. This one watches it, prints progress to stderr, and at the end one JSON
@@ -48,17 +50,19 @@ def kill(process: "subprocess.Popen[str]") -> None:
         child.kill()
 
 
-def watch(folder: Path, limit: float) -> dict[str, Any]:
+def watch(folder: Path, limit: float, names: list[str]) -> dict[str, Any]:
     """Run the checks.
 
     Args:
         folder: where to put datasets.
         limit: seconds for everything.
+        names: of checks; all if empty.
 
     Returns:
         checks and versions, as described at the top.
     """
-    command = [sys.executable, str(Path(__file__).with_name("roundtrip_checks.py")), str(folder)]
+    checks_file = Path(__file__).with_name("roundtrip_checks.py")
+    command = [sys.executable, str(checks_file), str(folder), *names]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", errors="replace"
     )
@@ -125,7 +129,7 @@ def main() -> int:
     """Run the checks and print their outcome; 0 if all passed."""
     folder = Path(sys.argv[1])
     limit = float(sys.argv[2]) if len(sys.argv) > 2 else 900.0
-    outcome = watch(folder, limit)
+    outcome = watch(folder, limit, sys.argv[3:])
     print(json.dumps(outcome), flush=True)
     return 0 if all(check["status"] == "passed" for check in outcome["checks"]) else 1
 

@@ -124,6 +124,11 @@ def prefix(project: Project) -> Path:
     return project.build / "wine"
 
 
+def bytecode(project: Project) -> Path:
+    """Where Python keeps the byte code of what it imported."""
+    return project.build / "bytecode"
+
+
 def run(
     project: Project,
     arguments: Sequence[str | Path],
@@ -156,8 +161,9 @@ def run(
 
     env = {
         **HERE.environment(project),
-        # No byte code: the environment stays as it was installed.
-        "PYTHONDONTWRITEBYTECODE": "1",
+        # The environment stays as it was installed, but nothing is compiled twice: PyTorch and what
+        # imports it are thousands of modules.
+        "PYTHONPYCACHEPREFIX": HERE.path(bytecode(project)),
         "PYTHONUTF8": "1",
         "PYTHONUNBUFFERED": "1",
         **(variables or {}),

@@ -95,6 +95,20 @@ def make_prefix(wine: Path, settings: Wine, prefix: Path, job: Job) -> None:
     rename(temporary, prefix)
 
 
+def keep_server(wine: Path, env: Mapping[str, str]) -> None:
+    """Start a prefix's server and services, and keep them between programs until `stop`."""
+    server = shutil.which("wineserver") or _beside(wine)
+    if server is None:
+        return
+    # No pipes: the services would keep those of the first program open for as long as they live.
+    for command in ([server, "--persistent"], [str(wine), "cmd", "/c", "exit"]):
+        subprocess.run(
+            command,
+            env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, timeout=PREFIX_TIMEOUT, check=False,
+        )  # fmt: skip
+
+
 def stop(wine: Path, env: Mapping[str, str], *, wait: bool = False) -> None:
     """End every Windows process of a prefix; with `wait`, let them end by themselves first."""
     server = shutil.which("wineserver") or _beside(wine)

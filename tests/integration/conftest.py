@@ -2,6 +2,10 @@
 
 The clone is build/tests/FFCV für Windows; it stays, so that a second run of the tests finds
 most of it made.
+
+Two processes share the work (tests/conftest.py). One has whatever stands on the full run, or
+alters the clone; the other what needs no more than a Windows Python. Of what both would alter, each
+has its own: the Windows runner and its Wine prefix.
 """
 
 import os
@@ -15,10 +19,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import ROOT, Recorder
+from filelock import FileLock
+from support import ROOT, Recorder, lay_files
 from windows_runner import WindowsRunner, make_runner
 
+from tasks.core import config_file
+from tasks.pythons import wine
+
 FULL_RUN_SECONDS = 4000
+UNREACHABLE = re.compile(r"name cannot be resolved|cannot be reached")
 
 
 @dataclass(frozen=True)
@@ -82,23 +91,12 @@ class Clone:
 
     def restore(self) -> None:
         """Undo changes to the repository's files."""
-        files = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT, capture_output=True, encoding="utf-8", check=True,
-        ).stdout.split("\0")  # fmt: skip
-        for name in filter(None, files):
-            source, copy = ROOT / name, self.folder / name
-            if source.is_file() and not _same(source, copy):
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(source, copy)
-
-
-def _same(one: Path, other: Path) -> bool:
-    return other.is_file() and one.read_bytes() == other.read_bytes()
+        lay_files(self.folder)
 
 
 @pytest.fixture(scope="session")
-def clone() -> Iterator[Clone]:
+def laid_down(testrun_uid: str) -> Clone:
+    """The clone with its Windows Python, by the process that comes first; do not alter it."""
     if os.name == "nt":
         pytest.skip("runs the zig profile under Wine; on Windows, run bootstrap.bat")
     if shutil.which("wine") is None:
@@ -107,18 +105,37 @@ def clone() -> Iterator[Clone]:
         pytest.skip("needs a git checkout")
     made = Clone(ROOT / "build" / "tests" / "FFCV für Windows")
     made.folder.mkdir(parents=True, exist_ok=True)
-    made.restore()
-    yield made
-    made.restore()
+    stamp = made.folder.with_name("laid-down.txt")
+    with FileLock(stamp.with_suffix(".lock")):
+        if not stamp.is_file() or stamp.read_text(encoding="utf-8") != testrun_uid:
+            made.restore()
+            run = made.doit("env:python")
+            if run.status != 0 and UNREACHABLE.search(run.output):
+                pytest.skip("the package registry cannot be reached")
+            assert run.status == 0, run.output
+            stamp.write_text(testrun_uid, encoding="utf-8")
+    return made
 
 
 @pytest.fixture(scope="session")
-def first_run(clone: Clone) -> Run:
+def clone(laid_down: Clone) -> Iterator[Clone]:
+    """The clone, for tests that may alter it: in the process that has the graph."""
+    yield laid_down
+    laid_down.restore()
+
+
+@pytest.fixture(scope="session")
+def first_run(clone: Clone) -> Iterator[Run]:
     """The full run that every other test here stands on."""
     run = clone.doit()
-    if run.status != 0 and re.search(r"name cannot be resolved|cannot be reached", run.output):
+    if run.status != 0 and UNREACHABLE.search(run.output):
         pytest.skip("the package registry cannot be reached")
-    return run
+    program, settings = wine.find(), config_file.load(ROOT / "config.yaml").wine
+    assert program is not None
+    environment = wine.environment(settings, clone.build / "wine")
+    wine.keep_server(program, environment)
+    yield run
+    wine.stop(program, environment)
 
 
 @pytest.fixture
@@ -130,9 +147,13 @@ def built(clone: Clone, first_run: Run) -> Iterator[Clone]:
 
 
 @pytest.fixture(scope="session")
-def windows_runner(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> WindowsRunner:
-    """A Windows Python with the runner's packages, under Wine."""
-    made = clone.doit("env:python")
-    assert made.status == 0, made.output
+def windows_runner(
+    laid_down: Clone, worker_id: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WindowsRunner]:
+    """A Windows Python with the runner's packages, under Wine; one for each process."""
     job = Recorder(tmp_path_factory.mktemp("runner")).job
-    return make_runner(clone.build / "env", ROOT / "build" / "tests" / "Windows runner", job)
+    folder = ROOT / "build" / "tests" / f"Windows runner {worker_id}"
+    made = make_runner(laid_down.build / "env", folder, job)
+    made.keep_server()
+    yield made
+    made.stop()

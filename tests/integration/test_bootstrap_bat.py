@@ -27,7 +27,7 @@ from typing import Any
 import pytest
 from http_server import Page, Server, serve
 from micromamba_standin import Micromamba, build, make_wheel
-from support import ROOT, path_for_windows
+from support import ROOT, lay_files, path_for_windows
 from windows_runner import WindowsRunner
 
 pytestmark = pytest.mark.integration
@@ -89,7 +89,7 @@ def started(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def kit(
-    clone: Any, windows_runner: WindowsRunner, tmp_path_factory: pytest.TempPathFactory
+    laid_down: Any, windows_runner: WindowsRunner, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """Programs, a Windows Python with pip, and wheels."""
     folder = tmp_path_factory.mktemp("kit")
@@ -103,7 +103,7 @@ def kit(
             return {name for name in names if not name.startswith("pip")}
         return NOT_NEEDED & set(names)
 
-    python = clone.build / "extracted" / "python-3.11"
+    python = laid_down.build / "extracted" / "python-3.11"
     shutil.copytree(python, folder / "base", ignore=ignored)
     lines = [
         make_wheel(
@@ -225,8 +225,19 @@ def test_the_word_test_runs_pytest_with_the_rest(used):
     machine, _ = used
     call = started(machine.run("test", "-k", "a test & x=1,2", "--maxfail=1"))
     assert call["module"] == "pytest"
-    assert call["arguments"] == ["-k", "a test & x=1,2", "--maxfail=1"]
-    assert started(machine.run("TEST"))["arguments"] == []
+    assert call["arguments"] == ["-n", "auto", "-k", "a test & x=1,2", "--maxfail=1"]
+    assert started(machine.run("TEST"))["arguments"] == ["-n", "auto"]
+
+
+def test_the_words_test_fast_leave_out_the_integration(used):
+    machine, _ = used
+    fast = ["-n", "auto", "-m", "not integration"]
+    assert started(machine.run("test", "fast"))["arguments"] == fast
+    assert started(machine.run("test", "fast", "-k", "a & b"))["arguments"] == [
+        *fast,
+        "-k",
+        "a & b",
+    ]
 
 
 @pytest.mark.parametrize("words", [("list",), ("test",)])
@@ -398,17 +409,16 @@ def test_a_cache_that_cannot_be_made_is_refused(machine, tmp_path):
 # --- The real project.
 
 
-def test_the_real_doit_lists_the_tasks_of_the_msvc_profile(clone, windows_runner):
+def test_the_real_doit_lists_the_tasks_of_the_msvc_profile(windows_runner, tmp_path):
+    lay_files(tmp_path)
     home = windows_runner.python.parent
-    link = clone.folder / ".runner"
-    link.symlink_to(home)
+    (tmp_path / ".runner").symlink_to(home)
     stamps = [home / "bootstrap.yml", home / "runner.txt"]
     for stamp in stamps:
         shutil.copy(ROOT / "envs" / stamp.name, stamp)
     try:
-        done = windows_runner.run(["cmd", "/c", "bootstrap.bat", "list", "--all"], cwd=clone.folder)
+        done = windows_runner.run(["cmd", "/c", "bootstrap.bat", "list", "--all"], cwd=tmp_path)
     finally:
-        link.unlink()
         for stamp in stamps:
             stamp.unlink()
     assert done.returncode == 0, done.stdout

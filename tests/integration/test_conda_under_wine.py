@@ -12,13 +12,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from http_server import Page, serve
 from micromamba_standin import Micromamba, build, lay_conda_packages, make_wheel
-from support import path_for_windows
+from support import lay_files, path_for_windows
 from windows_runner import WindowsRunner
 
 pytestmark = pytest.mark.integration
@@ -58,9 +57,9 @@ class Machine:
 
 
 @pytest.fixture
-def machine(clone: Any, windows_runner: WindowsRunner, tmp_path: Path) -> Iterator[Machine]:
+def machine(windows_runner: WindowsRunner, tmp_path: Path) -> Iterator[Machine]:
     folder = tmp_path / "a clone (1)"
-    shutil.copytree(clone.folder, folder, ignore=shutil.ignore_patterns("build", ".runner"))
+    lay_files(folder)
     # `uv pip install --target` puts programs where Linux has them.
     home = windows_runner.python.parent
     (home / "Scripts").mkdir(exist_ok=True)

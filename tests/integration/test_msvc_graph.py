@@ -26,11 +26,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import platformdirs
 import py7zr
 import pytest
 import setuptools
 import standin
+import support
 import yaml
 from http_server import Page, Server, serve
 from micromamba_standin import Micromamba, build
@@ -191,9 +191,7 @@ def machine(
     release["sources"][0]["stage"]["bin"] = ["build/x64/vc15/bin/*.dll"]
     for name in ("ffcv", "fastxtend", "msvcr100"):
         sha256 = config["artifacts"][name]["sources"][0]["sha256"]
-        default = platformdirs.user_cache_dir("ffcv-windows", False)
-        downloads = Path(os.environ.get("FFCVWIN_CACHE", default)) / "downloads"
-        shutil.copytree(downloads / sha256, cache / "downloads" / sha256)
+        shutil.copytree(support.cache() / "downloads" / sha256, cache / "downloads" / sha256)
     request = folder / "envs" / "ffcv.yml"
     data = yaml.safe_load(request.read_text(encoding="utf-8"))
     # The wheels of the zig profile have these already.
@@ -210,7 +208,6 @@ def machine(
             "VCVARS": path_for_windows(studio.vcvars),
         }
         yield Machine(windows_runner, folder, variables)
-        windows_runner.stop()
     shutil.rmtree(root, ignore_errors=True)
 
 

@@ -113,7 +113,6 @@ def machine(windows_runner, tmp_path_factory) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp("Laufwerk C (a & b)")
     with standin.install(folder) as studio:
         yield Machine(windows_runner, studio, folder / "FFCV für ^Windows & (c)!")
-    windows_runner.stop()
 
 
 @pytest.fixture(scope="module")

@@ -10,35 +10,37 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import ROOT
+from support import ROOT, lay_files
 from windows_runner import WindowsRunner
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
-# ruff and mypy say the same everywhere.
-LEFT_OUT = {"test_quality.py"}
+# What says the same on every system: ruff and mypy, and what the text of a log means. Everything
+# else runs here, new tests too.
+LEFT_OUT = (
+    "tests/integration",
+    "tests/test_quality.py",
+    "tests/dllwhy/test_decode.py",
+    "tests/dllwhy/logs/test_triage.py",
+)
 
 
 @pytest.fixture(scope="module")
-def checkout(clone) -> Iterator[Path]:
+def checkout() -> Iterator[Path]:
     """The repository's files in a folder as people have them on Windows."""
     folder = ROOT / "build" / "tests" / "FFCV (x86) ü & co"
     shutil.rmtree(folder, ignore_errors=True)
-    ignored = shutil.ignore_patterns("build", "__pycache__")
-    shutil.copytree(clone.folder, folder, ignore=ignored)
+    lay_files(folder)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_the_projects_tests_pass_on_windows(windows_runner: WindowsRunner, checkout: Path):
-    files = [
-        f"tests/{file.name}"
-        for file in sorted((checkout / "tests").glob("test_*.py"))
-        if file.name not in LEFT_OUT
-    ]
+    assert [name for name in LEFT_OUT if not (checkout / name).exists()] == []
     options = ["-q", "-p", "no:cacheprovider", "--timeout", "120"]
+    ignored = [f"--ignore={name}" for name in LEFT_OUT]
     done = windows_runner.run(
-        [windows_runner.python, "-m", "pytest", *options, *files], cwd=checkout, timeout=1800
+        [windows_runner.python, "-m", "pytest", *options, *ignored], cwd=checkout, timeout=1800
     )
     print(done.stdout)
     assert done.returncode == 0
@@ -46,7 +48,7 @@ def test_the_projects_tests_pass_on_windows(windows_runner: WindowsRunner, check
         word: int(number)
         for number, word in re.findall(r"(\d+) (\w+)", done.stdout.strip().splitlines()[-1])
     }
-    assert counts["passed"] > 800
+    assert counts["passed"] > 600
     assert "failed" not in counts and "error" not in counts
 
 

@@ -29,7 +29,8 @@ def run(
     program = wine.find()
     assert program is not None
     env = wine.environment(load(ROOT / "config.yaml").wine, prefix)
-    env |= {"WINEDEBUG": debug, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
+    env |= {"WINEDEBUG": debug, "PYTHONUTF8": "1"}
+    env["PYTHONPYCACHEPREFIX"] = windows_path(prefix.with_name("bytecode"))
     env["WINEPATH"] = ";".join(map(windows_path, path))
     try:
         # Pipes for all three streams, or the Windows Python dies at once.

@@ -26,8 +26,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+from support import zig_environment
+
 from standin.programs import run
-from standin.request import Request, zig_command, zig_environment
+from standin.request import Request, zig_command
 
 TOOLSET = "14.38.33130"
 SDK = "10.0.22621.0"

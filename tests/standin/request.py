@@ -1,14 +1,13 @@
 """What the stand-in's programs are asked, and what they have in common."""
 
-import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 
-import platformdirs
 import ziglang
+from support import zig_environment
 
 ZIG = Path(ziglang.__file__).with_name("zig")
 TARGET = "x86_64-windows-gnu"
@@ -17,13 +16,6 @@ TARGET = "x86_64-windows-gnu"
 def zig_command(role: str) -> list[str]:
     """zig's compiler for Windows: "cc" or "c++"."""
     return [str(ZIG), role, "-target", TARGET]
-
-
-def zig_environment() -> dict[str, str]:
-    """zig's environment, with the project's own cache: the runtimes are compiled there already."""
-    default = platformdirs.user_cache_dir("ffcv-windows", False)
-    cache = str(Path(os.environ.get("FFCVWIN_CACHE", default), "zig"))
-    return {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
 
 
 @dataclass(frozen=True)

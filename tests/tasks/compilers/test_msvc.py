@@ -11,6 +11,7 @@ from visual_studio import SETTINGS, Machine, answer, install, make_vswhere, tool
 from tasks.compilers import msvc
 from tasks.compilers.msvc_places import ACTIVE, report
 from tasks.compilers.vcvars import Difference
+from tasks.core import host
 from tasks.core.errors import BuildError
 
 
@@ -196,7 +197,8 @@ def test_without_vswhere_that_is_said(machine, job):
 # What prereqs and doit's up-to-date check ask.
 
 
-def test_the_summary_names_compiler_and_sdk(machine):
+def test_the_summary_names_compiler_and_sdk(machine, monkeypatch):
+    monkeypatch.setattr(host, "WINDOWS", True)
     folder = install(machine.x64 / "Microsoft Visual Studio/2022/Community")
     ok, text = msvc.summary(machine.variables, machine.root, SETTINGS, None)
     assert ok and text == (
@@ -210,7 +212,8 @@ def test_the_summary_names_compiler_and_sdk(machine):
     assert ok and text.endswith(f"10.0.22621.0{os.sep}x64")
 
 
-def test_the_summary_without_a_compiler_says_how_to_get_one(machine):
+def test_the_summary_without_a_compiler_says_how_to_get_one(machine, monkeypatch):
+    monkeypatch.setattr(host, "WINDOWS", True)
     ok, text = msvc.summary(machine.variables, machine.root, SETTINGS, None)
     assert not ok and "winget install tools" in text
 

@@ -74,8 +74,10 @@ def test_output_that_is_no_utf8_is_kept(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="looks for the process in /proc")
 def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path):
     pid_file = tmp_path / "pid"
-    child = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    code = (
+        "import subprocess, sys; child = subprocess.Popen(['sleep', '60']); "
+        f"open({str(pid_file)!r}, 'w').write(str(child.pid)); child.wait()"
+    )
     started = time.monotonic()
     with pytest.raises(BuildError, match="was ended after 2 s without a result"):
         process.run(python(code), log=tmp_path / "a.log", timeout=2)
