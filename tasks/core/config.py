@@ -198,6 +198,7 @@ class ZigToolchain(Model):
 
     kind: Literal["zig"]
     target: str
+    flags: tuple[str, ...] = ()
 
 
 class MsvcToolchain(Model):
