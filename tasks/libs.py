@@ -77,6 +77,7 @@ def build_with_cmake(
         compiler,
         cmake_defines(recipe, features),
         job,
+        recipe.precompile,
     )
     prefix = project.prefix(name)
     where = f"config.yaml, libraries.{name}.recipes.cmake"

@@ -92,6 +92,7 @@ class CMakeRecipe(Model):
     artifact: str
     link: tuple[str, ...]
     defines: dict[str, CMakeValue] = {}
+    precompile: dict[str, str] = {}
     optional: tuple[OptionalProgram, ...] = ()
     stage: StageMap
     contents: dict[str, Sha256] = {}
