@@ -45,8 +45,10 @@ STAGES = (
     lock,
 )
 
+# In the order in which doit starts what is ready: the compiler and what it builds take longest, and
+# the network and Wine have time beside them.
 DEFAULT_TASKS = [
-    "prereqs", "fetch", "extract", "toolchain", "env", "libs", "source", "wheel", "install",
+    "prereqs", "toolchain", "libs", "env", "fetch", "extract", "source", "wheel", "install",
     "dlls", "verify:closure", "verify:import", "verify:roundtrip",
 ]  # fmt: skip
 
@@ -72,7 +74,8 @@ def doit_config() -> dict[str, Any]:
         "dep_file": str(project().state),
         "reporter": Reporter,
         "par_type": "thread",
-        "num_process": max(2, min(8, os.cpu_count() or 2)),
+        # More than there are processors: downloads and installations wait most of the time.
+        "num_process": max(4, min(8, os.cpu_count() or 4)),
         "cleanforget": True,
         "sort": "definition",
         "verbosity": 0,

@@ -172,7 +172,15 @@ def _build(
     """Build a library from its extracted source and stage it."""
     work = project.build / "work" / name
     install = work / "install"
-    cmake.build(project.source_tree(recipe.artifact), install, work / tree, compiler, defines, job)
+    cmake.build(
+        project.source_tree(recipe.artifact),
+        install,
+        work / tree,
+        compiler,
+        defines,
+        job,
+        recipe.precompile,
+    )
     where = f"config.yaml, libraries.{name}.recipes.cmake"
     staging.stage_prefix(
         install, recipe.stage, project.prefix(name), contents=recipe.contents, where=where

@@ -223,8 +223,8 @@ def _for_another_system(
         "LDSHARED": shlex.join([toolchain.programs["cc"], *options]),
         "LDCXXSHARED": shlex.join([toolchain.programs["cxx"], *options]),
         # Appended to the flags that the host's Python was built with, so that these win.
-        "CFLAGS": "-O2 -g0",
-        "CXXFLAGS": "-O2 -g0",
+        "CFLAGS": shlex.join(toolchain.flags),
+        "CXXFLAGS": shlex.join(toolchain.flags),
         # What setuptools and sysconfig read when they build for another platform.
         "SETUPTOOLS_EXT_SUFFIX": target.extension_suffix,
         "_PYTHON_HOST_PLATFORM": target.platform_tag.replace("_", "-"),

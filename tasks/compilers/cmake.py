@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tasks.compilers.toolchain import Toolchain
 from tasks.core import host, process
@@ -18,6 +19,41 @@ def cache_entries(defines: Mapping[str, CMakeValue]) -> list[str]:
     return [f"-D{name}={value}" for name, value in values.items()]
 
 
+def precompiling(headers: Mapping[str, Path]) -> str:
+    """CMake code that has targets compile the header that their sources share once, and not again.
+
+    It is for CMAKE_PROJECT_TOP_LEVEL_INCLUDES, and waits for the targets. A source with flags or
+    definitions of its own, as for another CPU, is left out: a precompiled header is good for
+    equal flags only.
+    https://cmake.org/cmake/help/latest/command/target_precompile_headers.html
+
+    Args:
+        headers: target -> its header.
+    """
+    calls = [
+        f'cmake_language(DEFER CALL precompile {target} "{header.as_posix()}")'
+        for target, header in headers.items()
+    ]
+    return "\n".join([_PRECOMPILE, *calls, ""])
+
+
+_PRECOMPILE = """\
+function(precompile target header)
+  target_precompile_headers(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${header}>")
+  get_target_property(sources ${target} SOURCES)
+  foreach(source IN LISTS sources)
+    foreach(property COMPILE_FLAGS COMPILE_OPTIONS COMPILE_DEFINITIONS)
+      get_source_file_property(own "${source}" TARGET_DIRECTORY ${target} ${property})
+      if(own)
+        set_source_files_properties("${source}" TARGET_DIRECTORY ${target}
+          PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+      endif()
+    endforeach()
+  endforeach()
+endfunction()
+"""
+
+
 def build(
     source: Path,
     install: Path,
@@ -25,6 +61,7 @@ def build(
     toolchain: Toolchain,
     defines: Mapping[str, CMakeValue],
     job: Job,
+    precompile: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Configure, build and install a CMake project.
 
@@ -35,6 +72,7 @@ def build(
             compiles again only what its command lines or sources say: a build that was ended
             goes on where it was.
         defines: cache entries.
+        precompile: target -> the header, relative to source, that its sources begin with.
 
     Raises:
         BuildError: with the end of the log.
@@ -50,6 +88,11 @@ def build(
         # The default, c:/..., is no absolute path to a CMake that runs on Linux.
         "CMAKE_INSTALL_PREFIX": install.as_posix(),
     }
+    if precompile:
+        included = tree / "precompile.cmake"
+        headers = {target: source / header for target, header in precompile.items()}
+        included.write_text(precompiling(headers), encoding="utf-8", newline="\n")
+        settings["CMAKE_PROJECT_TOP_LEVEL_INCLUDES"] = included.as_posix()
     configure: list[str | Path] = [
         "-S",
         source,

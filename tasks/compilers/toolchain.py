@@ -12,6 +12,8 @@ from tasks.core.errors import BuildError
 from tasks.core.job import Job
 
 FILE = "toolchain.json"
+# Seconds. zig builds its runtimes in this time, which takes minutes on a busy machine.
+TIMEOUT = 1800
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Toolchain:
         target: what it compiles for, in the compiler's own words.
         programs: name -> absolute path: cc, cxx, ar, ranlib, rc for zig; cl, link, lib, rc for
             msvc.
+        flags: what its compilers are given in every call; of flags that contradict each other, the
+            last counts.
         cmake_toolchain_file: for CMAKE_TOOLCHAIN_FILE; "" if CMake needs none.
         compiler_class: setuptools' name of the class that calls it in a build on this machine:
             "msvc", "unix", or "mingw32" for compilers that are called as gcc is, on Windows
@@ -58,7 +62,7 @@ def try_out(
         "__declspec(dllexport) int answer(void) { return 42; }\n", encoding="utf-8"
     )
     process.run(
-        command, log=job.log, cwd=folder, line=job.line, timeout=600,
+        command, log=job.log, cwd=folder, line=job.line, timeout=TIMEOUT,
         env=host.environment(toolchain.environment, toolchain.path),
     )  # fmt: skip
     made = folder / "try.dll"

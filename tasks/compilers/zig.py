@@ -16,9 +16,6 @@ from tasks.core.job import Job
 from tasks.core.manifest import Made
 
 PROGRAMS = {"cc": "cc", "cxx": "c++", "ar": "ar", "ranlib": "ranlib", "rc": "rc"}
-# No debug information, which holds whole command lines with their paths. A later -g brings it back;
-# with -g0 instead zig writes the names of its temporary files into objects.
-FLAGS = ("-s",)
 _PLAIN_WORD = re.compile(r"[\w.+-]+")
 
 
@@ -94,6 +91,8 @@ set(CMAKE_CXX_COMPILER {quoted(programs["cxx"])})
 set(CMAKE_AR {quoted(programs["ar"])})
 set(CMAKE_RANLIB {quoted(programs["ranlib"])})
 set(CMAKE_RC_COMPILER {quoted(programs["rc"])})
+# Its trials too are linked with the flags of what is built, and so with the same runtimes.
+set(CMAKE_TRY_COMPILE_CONFIGURATION Release)
 set(CMAKE_FIND_ROOT_PATH {quoted(folder)})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
@@ -106,7 +105,10 @@ def make(settings: ZigToolchain, version: str, folder: Path, cache: Path, job: J
     """Write the zig toolchain, and compile one DLL with it to see that it works.
 
     Args:
-        settings: target, in zig's words (https://ziglang.org/documentation, "Targets").
+        settings: target, in zig's words (https://ziglang.org/documentation, "Targets"), and the
+            flags of every call. zig builds its C and C++ runtimes anew for each set of CPU
+            features, optimisation mode, and with or without debug information (zig's source,
+            Compilation.zig, compilerRtOptMode and compilerRtStrip): one set of flags, one runtime.
         version: of the package ziglang.
         folder: where the wrappers and files go.
         cache: zig's own cache: compiled objects and its C and C++ runtimes.
@@ -120,7 +122,7 @@ def make(settings: ZigToolchain, version: str, folder: Path, cache: Path, job: J
     for role, command in PROGRAMS.items():
         arguments = [command]
         if role in ("cc", "cxx"):
-            arguments += ["-target", settings.target, *FLAGS]
+            arguments += ["-target", settings.target, *settings.flags]
             arguments += without_places(folder.parent, zig)
         path = folder / f"zig-{command}{'.cmd' if windows else ''}"
         text = wrapper(zig, arguments, cache, windows)
@@ -136,11 +138,13 @@ def make(settings: ZigToolchain, version: str, folder: Path, cache: Path, job: J
         programs,
         str(cmake_file),
         compiler_class="mingw32" if windows else "unix",
-        flags=FLAGS,
+        flags=settings.flags,
     )
     try_out(
         toolchain,
-        [programs["cc"], "-shared", "-o", "try.dll", "try.c"],
+        # As C++, so that zig makes all its runtimes now: downloads go on beside it, and everything
+        # that is built later finds them.
+        [programs["cxx"], "-shared", "-o", "try.dll", "try.c"],
         "reinstall the runner: remove .venv and run bootstrap again",
         folder / "try",
         job,

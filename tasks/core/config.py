@@ -92,6 +92,7 @@ class CMakeRecipe(Model):
     artifact: str
     link: tuple[str, ...]
     defines: dict[str, CMakeValue] = {}
+    precompile: dict[str, str] = {}
     optional: tuple[OptionalProgram, ...] = ()
     stage: StageMap
     contents: dict[str, Sha256] = {}
@@ -198,6 +199,7 @@ class ZigToolchain(Model):
 
     kind: Literal["zig"]
     target: str
+    flags: tuple[str, ...] = ()
 
 
 class MsvcToolchain(Model):

@@ -41,6 +41,7 @@ ZIG = Toolchain(
     cmake_toolchain_file="x.cmake",
     compiler_class="unix",
     environment={"MORE": "1"},
+    flags=["-O2", "-g0"],
 )
 
 MSVC = Toolchain(

@@ -4,11 +4,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import Recorder, under_wine
+from support import ROOT, Recorder, under_wine
 
 from dllwhy import pe
 from tasks.compilers import cmake, toolchain, zig
 from tasks.core.config import ZigToolchain
+from tasks.core.config_file import load
 from tasks.core.errors import BuildError
 from tasks.core.project import project
 
@@ -16,7 +17,8 @@ pytestmark = pytest.mark.skipif(
     under_wine(), reason="zig for Windows starts under Wine 8, but cannot compile there"
 )
 
-TARGET = ZigToolchain(kind="zig", target="x86_64-windows-gnu")
+TARGET = load(ROOT / "config.yaml").profiles["zig"].toolchain
+assert isinstance(TARGET, ZigToolchain)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,29 @@ def test_cmake_builds_a_windows_dll_with_a_resource(made, tmp_path, job):
     dll = tmp_path / "in stall" / "bin" / "libx.dll"
     assert pe.read_pe(dll).machine == "x64"
     assert "x" in pe.exports(dll)
+
+
+def test_a_shared_header_is_compiled_once_but_for_sources_with_definitions_of_their_own(
+    made, tmp_path, job
+):
+    source = tmp_path / "für C++"
+    source.mkdir()
+    files = {
+        "CMakeLists.txt": "cmake_minimum_required(VERSION 3.5...3.30)\nproject(x CXX)\n"
+        "add_library(x STATIC plain.cpp own.cpp)\ninstall(TARGETS x)\n"
+        "set_source_files_properties(own.cpp PROPERTIES COMPILE_DEFINITIONS OWN=1)\n",
+        "shared.hpp": "#pragma once\n#ifdef TOO_LATE\n#error read again\n#endif\n"
+        "#ifdef OWN\ninline int own() { return OWN; }\n#endif\n",
+        "plain.cpp": '#define TOO_LATE\n#include "shared.hpp"\nint plain() { return 0; }\n',
+        "own.cpp": '#include "shared.hpp"\nint call() { return own(); }\n',
+    }
+    for name, text in files.items():
+        (source / name).write_text(text, encoding="utf-8")
+    compiler = toolchain.load(made / "toolchain.json")
+    install = tmp_path / "i"
+    precompile = {"x": "shared.hpp"}
+    cmake.build(source, install, tmp_path / "t", compiler, {}, job, precompile)
+    assert (install / "lib" / "libx.a").is_file()
 
 
 def test_a_cmake_failure_carries_the_end_of_the_log(made, tmp_path, job):
