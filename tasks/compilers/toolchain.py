@@ -34,7 +34,6 @@ class Toolchain:
             (setuptools' source, _distutils/compilers/C/base.py, compiler_class).
         environment: variables that its programs need, PATH left out.
         path: folders that its programs need in front of PATH.
-        flags: what its programs add to every compilation by themselves, apart from paths.
     """
 
     kind: str

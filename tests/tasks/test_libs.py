@@ -11,7 +11,7 @@ from tasks import libs
 from tasks.compilers import zig
 from tasks.compilers.toolchain import Toolchain
 from tasks.core import host, manifest
-from tasks.core.config import CMakeRecipe, OptionalProgram, StageMap, ZigToolchain
+from tasks.core.config import CMakeRecipe, OptionalProgram, StageMap
 from tasks.core.manifest import FileEntry, Made
 from tasks.core.project import Project, load
 
@@ -88,7 +88,7 @@ class Small:
         made = Made("", root=source, files=manifest.record(source))
         manifest.write(self.project.manifest(f"extract:{RECIPE.artifact}"), made)
         zig.make(
-            ZigToolchain(kind="zig", target="x86_64-windows-gnu"), "test",
+            load(ROOT).config.profiles["zig"].toolchain, "test",
             self.project.toolchain_file.parent, load(ROOT).cache / "zig", self.recorder.job,
         )  # fmt: skip
 
