@@ -4,28 +4,28 @@ triage(text, prefixes) -> findings    the causes, the most specific first
 render(findings)       -> lines for people
 as_data(findings)      -> the same for programs
 
-What is known of errors is data: data/triage.yaml. Its order is the order of the findings:
-the most specific first. A message that only follows from another one ("command failed with
-exit code 1") is a finding of its own only if nothing else was found.
+What is known of errors is data: data/triage/*.yaml, in the order of the files' names. That order
+is the order of the findings: the most specific first. A message that only follows from another
+one ("command failed with exit code 1") is a finding of its own only if nothing else was found.
 """
 
 import re
 import string
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dllwhy import windows
 from dllwhy.errors import DiagnosisError
 from dllwhy.logs.triage_lookup import LOOKED_UP, places_of, plain
 
-DATA = Path(__file__).resolve().parents[1] / "data" / "triage.yaml"
+DATA = Path(__file__).resolve().parents[1] / "data" / "triage"
 
 Category = Literal["setup.py and pip", "compiler", "linker", "DLL load"]
 
@@ -46,7 +46,7 @@ class Pattern(BaseModel):
         known: who usually has a symbol, header, library or DLL: {regular expression: text}.
         follows: the message is a consequence of others.
         explains: ids of patterns whose messages are consequences of this one, where both are found.
-        example: a message that the pattern finds.
+        examples: messages that the pattern finds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,7 +60,7 @@ class Pattern(BaseModel):
     known: dict[str, str] = {}
     follows: bool = False
     explains: tuple[str, ...] = ()
-    example: str
+    examples: tuple[str, ...] = Field(min_length=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -84,8 +84,9 @@ class Pattern(BaseModel):
                 raise ValueError(f"the pattern has no group {', '.join(sorted(unknown))}")
         if self.found and not groups.intersection(LOOKED_UP):
             raise ValueError(f"found needs one of the groups {', '.join(LOOKED_UP)}")
-        if not self.pattern.search(self.example):
-            raise ValueError("the pattern does not find its own example")
+        for example in self.examples:
+            if not self.pattern.search(example):
+                raise ValueError(f"the pattern does not find its own example: {example}")
         return self
 
 
@@ -111,12 +112,26 @@ class Finding:
     consequences: tuple[int, ...] = ()
 
 
-def load(path: Path = DATA) -> tuple[Pattern, ...]:
-    """Read and check the patterns.
+def load(folder: Path = DATA) -> tuple[Pattern, ...]:
+    """Read and check the patterns: the files in the order of their names, each from its top.
 
     Raises:
-        DiagnosisError: with the pattern's number or id and what is wrong with it.
+        DiagnosisError: with the file, the pattern's number or id and what is wrong with it.
     """
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise DiagnosisError(f"{folder} has no patterns (*.yaml): the installation is not whole")
+    patterns = [pattern for file in files for pattern in _read(file)]
+    ids: set[str] = set()
+    for pattern in patterns:
+        if pattern.id in ids:
+            raise DiagnosisError(f"{folder.name}: there are two patterns of the id {pattern.id}")
+        ids.add(pattern.id)
+    return tuple(patterns)
+
+
+def _read(path: Path) -> Iterator[Pattern]:
+    """The patterns of one file."""
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -125,19 +140,15 @@ def load(path: Path = DATA) -> tuple[Pattern, ...]:
         raise DiagnosisError(f"{path.name}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(entries, list):
         raise DiagnosisError(f"{path.name}: should be a list of patterns")
-    patterns: list[Pattern] = []
     for number, entry in enumerate(entries, 1):
         name = entry.get("id", number) if isinstance(entry, dict) else number
         try:
-            patterns.append(Pattern.model_validate(entry))
+            yield Pattern.model_validate(entry)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in (name, *first["loc"]))
             message = first["msg"].removeprefix("Value error, ")
             raise DiagnosisError(f"{path.name}: {where}: {message}") from error
-        if patterns[-1].id in {pattern.id for pattern in patterns[:-1]}:
-            raise DiagnosisError(f"{path.name}: {name}: there are two patterns of this id")
-    return tuple(patterns)
 
 
 @cache
@@ -154,7 +165,7 @@ def triage(
         text: the log.
         prefixes: folders with include/, lib/ (or libs/) and bin/, in which missing headers,
             libraries, symbols and DLLs are looked up.
-        patterns: what to find; by default data/triage.yaml.
+        patterns: what to find; by default data/triage/*.yaml.
 
     Returns:
         the most specific cause first; the same cause once; empty if nothing is known of the log.

@@ -401,18 +401,39 @@ def test_findings_are_data_for_programs() -> None:
     [
         ("pattern: '('", "pattern"),
         ("cause: 'no {group}'", "no group group"),
-        ("example: other", "own example"),
+        ("examples: [other]", "own example"),
+        ("examples: []", "examples"),
         ("category: weather", "category"),
         ("nonsense: 1", "nonsense"),
     ],
 )
 def test_a_defective_pattern_is_one_line(tmp_path: Path, change: str, message: str) -> None:
     entry = {"id": "x", "category": "linker", "pattern": "LNK", "cause": "c", "remedy": "r",
-             "example": "LNK"}  # fmt: skip
+             "examples": "[LNK]"}  # fmt: skip
     key, _, value = change.partition(": ")
     lines = [f"{k}: {v}" for k, v in (entry | {key: value}).items()]
-    path = tmp_path / "triage.yaml"
+    path = tmp_path / "10-one.yaml"
     path.write_text("- " + "\n  ".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(DiagnosisError, match=message) as caught:
-        load(path)
+        load(tmp_path)
     assert "\n" not in caught.value.message
+
+
+def test_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    entry = "- {{id: {0}, category: linker, pattern: {0}, cause: c, remedy: r, examples: [{0}]}}\n"
+    for name in ("20-b", "10-a", "30-c"):
+        (tmp_path / f"{name}.yaml").write_text(entry.format(name), encoding="utf-8")
+    assert [pattern.id for pattern in load(tmp_path)] == ["10-a", "20-b", "30-c"]
+    (tmp_path / "40-d.yaml").write_text(entry.format("10-a"), encoding="utf-8")
+    with pytest.raises(DiagnosisError, match="two patterns of the id 10-a"):
+        load(tmp_path)
+    with pytest.raises(DiagnosisError, match="no patterns"):
+        load(tmp_path / "absent")
+
+
+EXAMPLES = [(pattern.id, example) for pattern in load() for example in pattern.examples]
+
+
+@pytest.mark.parametrize(("identifier", "example"), EXAMPLES)
+def test_an_example_alone_is_understood_as_its_own_entry(identifier: str, example: str) -> None:
+    assert triage(example)[0].id == identifier
