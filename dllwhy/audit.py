@@ -201,7 +201,7 @@ def _clashes(
         if len(different) < 2:
             continue
         versions = [pe.version_info(path) or f"{path.stat().st_size:,} bytes" for path in different]
-        told = ", ".join(f"{path} ({v})" for path, v in zip(different, versions, strict=True))
+        told = ", ".join(f"{path} ({v})" for path, v in zip(different, versions))
         winner = started[name].path if name in started else None
         wins = f"{winner} always wins" if winner else "the one that is loaded first wins"
         yield Finding(

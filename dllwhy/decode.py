@@ -32,5 +32,5 @@ def decoded(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        page = "oem" if sys.platform == "win32" else locale.getencoding()
+        page = "oem" if sys.platform == "win32" else locale.getpreferredencoding(False)
         return data.decode(page, errors="replace")

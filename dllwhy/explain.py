@@ -14,7 +14,7 @@ from typing import Any
 
 from dllwhy import loader, packages, pe, windows
 from dllwhy.errors import DiagnosisError
-from dllwhy.flavour import Environment, detect_environment
+from dllwhy.flavour import Environment, detect_environment, environment_around
 from dllwhy.loader import Closure, Resolution, Rule
 from dllwhy.search import DAMAGED, look
 
@@ -62,7 +62,7 @@ def explain(target: str, env: Path | None = None, *, base: Path | None = None,
     if is_file:
         pe.read_pe(file)  # tells if it is not there
         file = file.absolute()
-    folder = env or (_environment_of(file) if is_file else None)
+    folder = env or (environment_around(file) if is_file else None)
     if folder is None:
         raise DiagnosisError(
             f"No Windows Python environment is around {target}: name one with --env FOLDER "
@@ -98,14 +98,6 @@ def _with_added(folders: tuple[Path, ...], environment: Environment) -> Environm
 def windows_name(resolution: Resolution) -> str:
     """Return the name under which the loader files the DLL of a resolution."""
     return windows.dll_name(resolution.name)
-
-
-def _environment_of(file: Path) -> Path | None:
-    """The closest folder above `file` that is a Python environment for Windows."""
-    for folder in file.parents:
-        if (folder / "pyvenv.cfg").is_file() or next(folder.glob("python3*.dll"), None):
-            return folder
-    return None
 
 
 def directories_for(file: Path, environment: Environment) -> tuple[Path, ...]:

@@ -7,6 +7,8 @@ A Windows environment can be read from any system: nothing in it is run.
     pyvenv.cfg                         a venv: its `home` names the installation that runs
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -25,7 +27,7 @@ CONDA_DIRECTORIES = ("Library/mingw-w64/bin", "Library/usr/bin", "Library/bin", 
 _SYSTEM_SITE = "include-system-site-packages"  # https://docs.python.org/3/library/venv.html
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Environment:
     """A Python for Windows, as the loader sees it.
 
@@ -114,6 +116,10 @@ def detect_environment(
     """
     prefix = folder
     configured = _pyvenv(folder)
+    if configured and not is_windows_python(folder):
+        raise DiagnosisError(
+            f"{folder} is a virtual environment of Linux or macOS, not of Windows."
+        )
     root = folder
     if configured:
         home = configured.get("home", "")
@@ -159,6 +165,22 @@ def detect_environment(
         windows=windows,
         system32=system32,
     )
+
+
+def is_windows_python(folder: Path) -> bool:
+    """Say whether `folder` holds a Python for Windows: an installation, or a virtual environment.
+
+    https://docs.python.org/3/library/venv.html: on Windows, programs are in Scripts, not in bin.
+    """
+    if (folder / "pyvenv.cfg").is_file():
+        program = folder / "bin" / "python"
+        return not (program.exists() or program.is_symlink())
+    return next(folder.glob("python3*.dll"), None) is not None
+
+
+def environment_around(file: Path) -> Path | None:
+    """Return the closest folder above `file` that is a Python for Windows; None if none is."""
+    return next((folder for folder in file.absolute().parents if is_windows_python(folder)), None)
 
 
 def host_path(name: str, *, near: Path) -> Path | None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +17,7 @@ _BITS = {"x86": " (32-bit)", "x64": " (64-bit)"}
 _TICK_NS = 2_000_000_000  # FAT keeps times to two seconds
 
 
-class Rule(StrEnum):
+class Rule(str, Enum):
     """By which rule the loader found a DLL; the values are for people."""
 
     API_SET = "API set"
@@ -30,6 +30,9 @@ class Rule(StrEnum):
     SYSTEM = "System32"
     STAGED = "staged"
     MISSING = "missing"
+
+    def __str__(self) -> str:
+        return self.value
 
 
 # Folders in search order, each with the rule by which it is searched; None stands for System32 as

@@ -309,7 +309,7 @@ def _shortened(line: str, width: int = 200) -> str:
 
 def _usual(group: str, names: Sequence[str], known: Mapping[str, str]) -> list[str]:
     """Who usually has the names. Windows takes file names in any case, linkers do not symbols."""
-    flags = re.NOFLAG if group == "symbol" else re.IGNORECASE
+    flags = re.RegexFlag(0) if group == "symbol" else re.IGNORECASE
     facts: dict[str, list[str]] = {}
     for name in names:
         for expression, owner in known.items():

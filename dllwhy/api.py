@@ -1,0 +1,139 @@
+"""The questions, as functions for programs; `import dllwhy` has them by these names.
+
+Where nothing else is said they are about this machine: the Python that asks, its PATH, its
+Windows. Elsewhere than on Windows, PATH is empty and Windows a freshly installed Windows 11.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dllwhy import here
+from dllwhy.audit import Finding, audit
+from dllwhy.decode import decoded
+from dllwhy.errors import DiagnosisError
+from dllwhy.explain import Explanation, explain
+from dllwhy.failure import Failure
+from dllwhy.flavour import Environment, detect_environment, environment_around, is_windows_python
+from dllwhy.logs import triage
+from dllwhy.windows import find_edition
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What is wrong in an environment, the serious findings first."""
+
+    environment: Environment
+    findings: tuple[Finding, ...]
+
+    @property
+    def exit_status(self) -> int:
+        """1 if a finding is serious, otherwise 0."""
+        return 1 if any(finding.serious for finding in self.findings) else 0
+
+
+def explain_load(
+    target: str | Path,
+    env: Path | None = None,
+    *,
+    windows: str = "",
+    path: Sequence[Path] | None = None,
+    added: Iterable[Path] = (),
+    after: Iterable[str] = (),
+) -> Explanation:
+    """Explain why a file, or the modules of an installed package, load or do not.
+
+    Args:
+        target: a .pyd, .dll or .exe file, or the name of an installed package.
+        env: folder of the Windows Python; by default the one around the file, or else
+            `here.default_environment()`.
+        windows: a freshly installed "10", "11", "N" or "server"; by default this machine's.
+        path: the folders of PATH; by default on Windows this machine's.
+        added: folders that the program gives to os.add_dll_directory, in that order.
+        after: packages that are imported before.
+
+    Raises:
+        DiagnosisError: there is no such file, package, environment or Windows.
+    """
+    around = environment_around(Path(target)) if Path(target).is_file() else None
+    return explain(
+        str(target),
+        env or around or here.default_environment(),
+        path=here.search_path() if path is None else tuple(path),
+        added=tuple(added),
+        after=tuple(after),
+        windows=find_edition(windows or "11"),
+        system32=None if windows else here.system32(),
+    )
+
+
+def explain_failure(failure: Failure) -> Explanation:
+    """Explain what a program told when it ended with a DLL that was not loaded.
+
+    Raises:
+        DiagnosisError: its Python or the file is not there (any more).
+    """
+    prefix = Path(failure.prefix)
+    return explain_load(
+        failure.file,
+        prefix if is_windows_python(prefix) else None,
+        added=map(Path, failure.added),
+    )
+
+
+def read_environment(env: Path | None = None, *, windows: str = "") -> Environment:
+    """Read which Python a folder holds; the arguments are those of `explain_load`.
+
+    Raises:
+        DiagnosisError: `env` holds no Windows Python, or there is no such Windows.
+    """
+    return detect_environment(
+        (env or here.default_environment()).absolute(),
+        windows=find_edition(windows or "11"),
+        system32=None if windows else here.system32(),
+    )
+
+
+def audit_environment(env: Path | None = None, *, windows: str = "") -> Audit:
+    """Look at every DLL of an environment; the arguments are those of `explain_load`.
+
+    Raises:
+        DiagnosisError: `env` holds no Windows Python, or there is no such Windows.
+    """
+    environment = read_environment(env, windows=windows)
+    return Audit(environment, tuple(audit(environment)))
+
+
+def read_log(file: str) -> str:
+    """Return the text of a log, whatever its encoding.
+
+    Args:
+        file: its path, or "-" for standard input.
+
+    Raises:
+        DiagnosisError: it cannot be read, or is no text.
+    """
+    name = "standard input" if file == "-" else file
+    if Path(file).is_dir():
+        raise DiagnosisError(f"{file} is a folder: give the log file in it.")
+    try:
+        if file != "-":
+            data = Path(file).read_bytes()
+        elif sys.stdin is None or sys.stdin.closed:
+            raise DiagnosisError("There is no standard input: give the log as a file.")
+        else:
+            data = sys.stdin.buffer.read()
+    except OSError as error:
+        raise DiagnosisError(f"{name} cannot be read: {error.strerror}.") from error
+    text = decoded(data)
+    if "\0" in text:
+        raise DiagnosisError(f"{name} is no text: a log is asked for. For a DLL: dllwhy FILE.")
+    return text
+
+
+def triage_log(text: str, prefixes: Sequence[Path] = ()) -> list[triage.Finding]:
+    """Find the causes of a failure in the text of a log; see `dllwhy.logs.triage.triage`."""
+    return triage.triage(text, prefixes)
