@@ -21,6 +21,7 @@ from tasks.pythons import portable, wine
 from tasks.stage import Job
 
 VERSION = "3.11"
+PACKAGES = Path("Lib", "site-packages")
 
 # Programs made by Rust ask this DLL of every Windows since 7 for random numbers; Wine 8 lacks it.
 # https://learn.microsoft.com/windows/win32/seccng/processprng
@@ -94,6 +95,33 @@ class WindowsRunner:
         wine.stop(program, self.environment())
 
 
+def copy_python(python: Path, folder: Path) -> None:
+    """Copy the folder of a Windows Python, without the packages that are installed in it."""
+
+    def installed(where: str, names: list[str]) -> list[str]:
+        return names if Path(where) == python / PACKAGES else []
+
+    shutil.copytree(python, folder, ignore=installed)
+
+
+def install(python: Path, *options: str | Path) -> None:
+    """Install wheels into the folder of a Windows Python, from this system.
+
+    Args:
+        options: of `uv pip install`: what to install.
+    """
+    default = platformdirs.user_cache_dir("ffcv-windows", False)
+    cache = Path(os.environ.get("FFCVWIN_CACHE", default))
+    subprocess.run(
+        [
+            host.runner_program("uv"), "pip", "install", "--quiet", "--link-mode", "copy",
+            "--python-platform", portable.UV_PLATFORM, "--python-version", VERSION,
+            "--target", python / PACKAGES, *options,
+        ],
+        env=portable.uv_environment(cache), check=True, timeout=900,
+    )  # fmt: skip
+
+
 def make_runner(python: Path, folder: Path, job: Job) -> WindowsRunner:
     """Lay down a Windows runner, or take the one that an earlier run of the tests made.
 
@@ -108,25 +136,10 @@ def make_runner(python: Path, folder: Path, job: Job) -> WindowsRunner:
     if stamp.is_file() and stamp.read_bytes() == requirements.read_bytes():
         return runner
     shutil.rmtree(folder, ignore_errors=True)
-    packages = Path("Lib", "site-packages")
-
-    def installed(where: str, names: list[str]) -> list[str]:
-        return names if Path(where) == python / packages else []
-
-    shutil.copytree(python, runner.python.parent, ignore=installed)
-    default = platformdirs.user_cache_dir("ffcv-windows", False)
-    cache = Path(os.environ.get("FFCVWIN_CACHE", default))
-    subprocess.run(
-        [
-            host.runner_program("uv"), "pip", "install", "--quiet",
-            "--python-platform", portable.UV_PLATFORM, "--python-version", VERSION,
-            "--target", runner.python.parent / packages,
-            "--require-hashes", "--link-mode", "copy", "--requirements", requirements,
-        ],
-        env=portable.uv_environment(cache), check=True, timeout=900,
-    )  # fmt: skip
+    copy_python(python, runner.python.parent)
+    install(runner.python.parent, "--require-hashes", "--requirements", requirements)
     # `uv pip install --target` puts programs where Linux has them.
-    programs = runner.python.parent / packages / "bin"
+    programs = runner.python.parent / PACKAGES / "bin"
     shutil.copytree(programs, runner.python.parent / "Scripts", dirs_exist_ok=True)
     program = wine.find()
     assert program is not None

@@ -11,9 +11,9 @@ from pe_files import make_dll, make_python
 from procmon_csv import COPIED, copy_dlls, make_ffcv_python, recorded
 from support import ROOT
 
+from dllwhy import here
 from tasks import questions
 from tasks.core.project import project
-from tasks.pythons import windows_python
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_on_windows_its_own_system32_is_looked_into_unless_another_is_named(
 ) -> None:
     make_dll(tmp_path / "Windows" / "System32" / "other.dll")
     monkeypatch.setenv("SYSTEMROOT", str(tmp_path / "Windows"))
-    monkeypatch.setattr(windows_python, "WINDOWS", True)
+    monkeypatch.setattr(here, "WINDOWS", True)
     module = str(python / "Lib" / "site-packages" / "package" / "module.pyd")
     answer = questions.explain(project(), module, "", edition, "", [], [], as_json=True)
     assert answer is found
