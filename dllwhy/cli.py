@@ -126,12 +126,26 @@ def _explain(arguments: list[str]) -> int:
     parser = _Parser("dllwhy", "[options] PACKAGE_OR_FILE ...", _HELP, _WHERE + "\n" + _STATUS)
     parser.add_argument("targets", nargs="+", metavar="PACKAGE_OR_FILE")
     parser.environment_options()
-    parser.add_argument("--add", action="append", type=Path, default=[], metavar="FOLDER",
-                        help="the program gives it to os.add_dll_directory; may be repeated")  # fmt: skip
-    parser.add_argument("--after", action="append", default=[], metavar="PACKAGE",
-                        help="the program imports it before; may be repeated")  # fmt: skip
-    parser.add_argument("--path", metavar="FOLDERS", help=f"PATH, with {os.pathsep} between them "
-                        "(default: on Windows this machine's)")  # fmt: skip
+    parser.add_argument(
+        "--add",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FOLDER",
+        help="the program gives it to os.add_dll_directory; may be repeated",
+    )
+    parser.add_argument(
+        "--after",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="the program imports it before; may be repeated",
+    )
+    parser.add_argument(
+        "--path",
+        metavar="FOLDERS",
+        help=f"PATH, with {os.pathsep} between them (default: on Windows this machine's)",
+    )
     parser.add_argument("--version", action="version", version=f"dllwhy {__version__}")
     given = parser.parse_args(arguments)
 

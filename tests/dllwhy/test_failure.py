@@ -7,7 +7,6 @@ from dllwhy.failure import Failure, failed_file, from_json
 FILE = str(Path("package", "module.pyd").absolute())
 
 
-
 @pytest.mark.parametrize(
     ("error", "file"),
     [
