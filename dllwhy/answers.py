@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from dllwhy.flavour import Environment
 
 _LONGEST_LINE = 2000  # characters
+_UNSEEN = """\
+dllwhy: alone it would load. What stops it is done by code: a DLL that was loaded before, or one
+that a DLL asks for while it starts. Record it with Process Monitor, and see: dllwhy trace --help"""
 
 
 @dataclass(frozen=True)
@@ -61,17 +64,18 @@ def audited(audit: Audit) -> Answer:
 
 
 def triaged(text: str, prefixes: Sequence[Path] = ()) -> Answer:
-    """What a log means: 1 where a cause of failure was found."""
+    """What a log means: see `dllwhy.logs.triage.Outcome` for the exit status."""
     from dllwhy.logs import triage
 
     findings = triage.triage(text, prefixes)
+    outcome = triage.outcome(findings)
 
     def lines() -> RenderableType:
         from rich.text import Text
 
-        return Text("\n".join(triage.render(findings) or ["no known cause of failure was found"]))
+        return Text("\n".join(triage.render(findings)))
 
-    return Answer(1 if findings else 0, triage.as_data(findings), lines)
+    return Answer(outcome.exit_status, triage.as_data(findings), lines)
 
 
 def compared(recording: Path, environment: Environment) -> Answer:
@@ -114,9 +118,12 @@ def show_failure(failure: Failure) -> None:
 
     print(file=sys.stderr)
     try:
-        show(explained(explain_failure(failure)), stream=sys.stderr)
+        status = show(explained(explain_failure(failure)), stream=sys.stderr)
     except DiagnosisError as error:
         print(f"dllwhy: {error.message}", file=sys.stderr)
+    else:
+        if status == 0:
+            print(_UNSEEN, file=sys.stderr)
 
 
 def _print(text: RenderableType, stream: TextIO) -> None:

@@ -13,12 +13,11 @@ from pathlib import Path
 
 from dllwhy import here
 from dllwhy.audit import Finding, audit
-from dllwhy.decode import decoded
 from dllwhy.errors import DiagnosisError
 from dllwhy.explain import Explanation, explain
 from dllwhy.failure import Failure
 from dllwhy.flavour import Environment, detect_environment, environment_around, is_windows_python
-from dllwhy.logs import triage
+from dllwhy.logs import text, triage
 from dllwhy.windows import find_edition
 
 
@@ -114,26 +113,21 @@ def read_log(file: str) -> str:
         file: its path, or "-" for standard input.
 
     Raises:
-        DiagnosisError: it cannot be read, or is no text.
+        DiagnosisError: it cannot be read, is empty, or is no text.
     """
-    name = "standard input" if file == "-" else file
+    if file == "-" and (sys.stdin is None or sys.stdin.closed):
+        raise DiagnosisError("There is no standard input: give the log as a file.")
     if Path(file).is_dir():
         raise DiagnosisError(f"{file} is a folder: give the log file in it.")
     try:
-        if file != "-":
-            data = Path(file).read_bytes()
-        elif sys.stdin is None or sys.stdin.closed:
-            raise DiagnosisError("There is no standard input: give the log as a file.")
-        else:
-            data = sys.stdin.buffer.read()
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return text.read(data)
     except OSError as error:
-        raise DiagnosisError(f"{name} cannot be read: {error.strerror}.") from error
-    text = decoded(data)
-    if "\0" in text:
-        raise DiagnosisError(f"{name} is no text: a log is asked for. For a DLL: dllwhy FILE.")
-    return text
+        raise DiagnosisError(f"{file} cannot be read: {error.strerror}.") from error
+    except DiagnosisError as error:
+        raise DiagnosisError(f"{file}: {error.message}.") from error
 
 
-def triage_log(text: str, prefixes: Sequence[Path] = ()) -> list[triage.Finding]:
+def triage_log(log: str, prefixes: Sequence[Path] = ()) -> list[triage.Finding]:
     """Find the causes of a failure in the text of a log; see `dllwhy.logs.triage.triage`."""
-    return triage.triage(text, prefixes)
+    return triage.triage(log, prefixes)

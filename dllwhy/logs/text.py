@@ -53,6 +53,8 @@ _BEGINS = re.compile(
 _NO_TEXT = {b"PK\x03\x04": "a ZIP archive: unpack it", b"\x1f\x8b": "a gzip archive: unpack it",
             b"%PDF": "a PDF: copy the text of the log out of it", b"MZ": "a program or DLL",
             b"\x89PNG": "a picture: copy the log as text"}  # fmt: skip
+# Neither text nor colours nor the other half of UTF-16's letters.
+_BINARY = bytes([*range(1, 8), *range(14, 27), *range(28, 32), 127])
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,9 @@ def read(data: bytes) -> str:
     for magic, what in _NO_TEXT.items():
         if data.startswith(magic):
             raise DiagnosisError(f"this is no text but {what}")
+    start = data[:4096]
+    if len(start.translate(None, _BINARY)) < 0.9 * len(start):
+        raise DiagnosisError("this is no text")
     return decoded(data)
 
 

@@ -78,6 +78,19 @@ def test_it_imports_nothing_but_itself_and_what_it_declares() -> None:
     assert found - sys.stdlib_module_names - {"dllwhy"} == own
 
 
+@pytest.mark.parametrize("file", sorted(HERE.rglob("*.py")), ids=lambda path: path.name)
+def test_python_3_9_reads_every_module(file: Path) -> None:
+    """The syntax; and no annotation is evaluated, for 3.9 has no `X | Y` of types."""
+    tree = ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 9))
+    annotated = any(getattr(node, "annotation", None) for node in ast.walk(tree))
+    assert "annotations" in imported_from(tree, "__future__") or not annotated
+
+
+def imported_from(tree: ast.AST, module: str) -> set[str]:
+    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    return {alias.name for node in nodes if node.module == module for alias in node.names}
+
+
 def imported(file: Path) -> set[str]:
     """The top-level modules that a source imports."""
     nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))

@@ -50,6 +50,13 @@ def test_the_answer_follows_the_traceback_on_standard_error(script):
     assert "does not load: missing other.dll" in "\n".join(lines[failed:])
 
 
+def test_where_all_is_there_it_says_that_code_is_to_blame(script):
+    module = next(script.parent.rglob("module.pyd"))
+    make_dll(module.parent / "other.dll")
+    done = run(sys.executable, script)
+    assert "alone it would load" in done.stderr and "dllwhy trace --help" in done.stderr
+
+
 def test_a_program_keeps_its_streams_and_its_exit_status():
     code = "import sys; print(sys.stdin.read().upper()); sys.exit(7)"
     done = run(sys.executable, "-c", code, data="in")
