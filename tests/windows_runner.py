@@ -7,6 +7,7 @@ envs/runner.txt, so that doit, its tasks and their tests run as they do there.
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,10 +149,22 @@ def make_runner(python: Path, folder: Path, job: Job) -> WindowsRunner:
     long = ["reg", "add", rf"HKLM\{long_paths.KEY}", "/v", long_paths.VALUE]
     done = runner.run([*long, "/t", "REG_DWORD", "/d", "1", "/f"], cwd=folder)
     assert done.returncode == 0, done.stdout
-    system32 = runner.prefix / "drive_c" / "windows" / "system32"
-    if not (system32 / "bcryptprimitives.dll").exists():
-        (system32 / "prng.c").write_text(BCRYPTPRIMITIVES, encoding="utf-8")
-        options = ["-target", "x86_64-windows-gnu", "-O1", "-shared", "-ladvapi32"]
-        zig(system32, "cc", *options, "-o", "bcryptprimitives.dll", "prng.c")
+    _make_bcryptprimitives(runner.prefix / "drive_c" / "windows" / "system32")
     stamp.write_bytes(requirements.read_bytes())
     return runner
+
+
+def _make_bcryptprimitives(system32: Path) -> None:
+    """Make the DLL if Wine brings none; without a C runtime, as that takes zig minutes to build."""
+    if (system32 / "bcryptprimitives.dll").exists():
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "prng.c").write_text(BCRYPTPRIMITIVES, encoding="utf-8")
+        definition = 'LIBRARY "advapi32.dll"\nEXPORTS\n SystemFunction036\n'
+        (folder / "advapi32.def").write_text(definition, encoding="utf-8")
+        zig(folder, "dlltool", "-m", "i386:x86-64", "-d", "advapi32.def", "-l", "advapi32.lib")
+        zig(folder, "cc", "-target", "x86_64-windows-gnu", "-O1", "-c", "prng.c", "-o", "prng.obj")
+        options = ["/lldmingw", "/dll", "/noentry", "/out:bcryptprimitives.dll"]
+        zig(folder, "lld-link", *options, "prng.obj", "advapi32.lib")
+        shutil.copy(folder / "bcryptprimitives.dll", system32)

@@ -101,7 +101,7 @@ def read(data: bytes) -> str:
     for magic, what in _NO_TEXT.items():
         if data.startswith(magic):
             raise DiagnosisError(f"this is no text but {what}")
-    start = data[:4096]
+    start = data[:65536].replace(b"\0", b"")
     if len(start.translate(None, _BINARY)) < 0.9 * len(start):
         raise DiagnosisError("this is no text")
     return decoded(data)
