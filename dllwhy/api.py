@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dllwhy import here
 from dllwhy.audit import Finding, audit
@@ -17,8 +18,10 @@ from dllwhy.errors import DiagnosisError
 from dllwhy.explain import Explanation, explain
 from dllwhy.failure import Failure
 from dllwhy.flavour import Environment, detect_environment, environment_around, is_windows_python
-from dllwhy.logs import text, triage
 from dllwhy.windows import find_edition
+
+if TYPE_CHECKING:
+    from dllwhy.logs import triage
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ def read_log(file: str) -> str:
         raise DiagnosisError("There is no standard input: give the log as a file.")
     if Path(file).is_dir():
         raise DiagnosisError(f"{file} is a folder: give the log file in it.")
+    from dllwhy.logs import text
+
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         return text.read(data)
@@ -130,4 +135,6 @@ def read_log(file: str) -> str:
 
 def triage_log(log: str, prefixes: Sequence[Path] = ()) -> list[triage.Finding]:
     """Find the causes of a failure in the text of a log; see `dllwhy.logs.triage.triage`."""
+    from dllwhy.logs import triage
+
     return triage.triage(log, prefixes)
