@@ -40,6 +40,7 @@ class Environment:
         abi: the digits and letters in pythonXY.dll's name: "311", "313t".
         added_directories: folders given to os.add_dll_directory, and those that conda's Python
             adds by itself, in search order: the one added last is first.
+        dll_directory: the folder that the program gave to SetDllDirectory, if it did.
         path: the folders of PATH. A module's imports are not looked up there (except by old
             Pythons), but delay-loaded DLLs are.
         searches_path: an old Python: PATH instead of `added_directories`, see `_searches_path`.
@@ -55,6 +56,7 @@ class Environment:
     machine: str
     abi: str
     added_directories: tuple[Path, ...] = ()
+    dll_directory: Path | None = None
     path: tuple[Path, ...] = ()
     searches_path: bool = False
     system_site_packages: bool = False
@@ -207,7 +209,8 @@ def _pyvenv(folder: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     # Notepad and PowerShell 5 put a byte order mark in front.
-    lines = (line.partition("=") for line in file.read_text(encoding="utf-8-sig").splitlines())
+    text = file.read_text(encoding="utf-8-sig", errors="replace")
+    lines = (line.partition("=") for line in text.splitlines())
     return {key.strip().lower(): value.strip() for key, _, value in lines}
 
 

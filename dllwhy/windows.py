@@ -26,11 +26,20 @@ class Provider:
 def dll_name(name: str) -> str:
     """Return the name under which the loader files a module: lower case, with an extension.
 
-    "KERNEL32" means "kernel32.dll": the loader adds ".dll" to a name without a dot.
+    "KERNEL32" means "kernel32.dll": the loader adds ".dll" to a name without a dot. A dot at the
+    end prevents that: "tool." means the file "tool", and stays "tool." here.
     https://learn.microsoft.com/windows/win32/api/libloaderapi/nf-libloaderapi-loadlibraryexw
     """
     name = name.lower()
-    return name if "." in name else f"{name}.dll"
+    stem = name.rstrip(". ")
+    if "." in stem:
+        return stem
+    return f"{stem}." if name.endswith(".") else f"{stem}.dll"
+
+
+def module_name(file: Path) -> str:
+    """Return the name under which the loader files the module that a file is."""
+    return dll_name(file.name if "." in file.name else f"{file.name}.")
 
 
 @cache

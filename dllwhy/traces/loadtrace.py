@@ -242,7 +242,7 @@ def _split(request: Event, loads: list[Event]) -> tuple[list[Event], list[Event]
 
 
 def _present(module: Path, state: Mapping[str, Loaded]) -> bool:
-    loaded = state.get(windows.dll_name(module.name))
+    loaded = state.get(windows.module_name(module))
     return loaded is not None and loaded.path is not None and key(loaded.path) == key(module)
 
 

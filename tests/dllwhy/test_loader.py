@@ -6,7 +6,8 @@ from pe_files import function, make_dll, make_python
 
 from dllwhy import loader
 from dllwhy.errors import DiagnosisError
-from dllwhy.loader import Closure, Resolution, Rule, closure, detect_environment, needed_from
+from dllwhy.loader import Closure, Resolution, Rule, closure, detect_environment
+from dllwhy.staged import needed_from
 
 
 @pytest.fixture(scope="module")
