@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _LONGEST_LINE = 2000  # characters
 _UNSEEN = """\
-dllwhy: alone it would load. What stops it is done by code: a DLL that was loaded before, or one
-that a DLL asks for while it starts. Record it with Process Monitor, and see: dllwhy trace --help"""
+dllwhy: its DLLs are all found. What stops it is done by code: a DLL that a DLL asks for while it
+starts, or its own refusal. Record it with Process Monitor, and see: dllwhy trace --help"""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def show(answer: Answer, *, as_json: bool = False, stream: TextIO | None = None)
 
 def show_failure(failure: Failure) -> None:
     """Say on standard error, after a program's traceback, why a DLL was not loaded."""
-    from dllwhy.api import explain_failure
+    from dllwhy.explain_failure import explain_failure
 
     print(file=sys.stderr)
     try:

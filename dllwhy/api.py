@@ -16,8 +16,7 @@ from dllwhy import here
 from dllwhy.audit import Finding, audit
 from dllwhy.errors import DiagnosisError
 from dllwhy.explain import Explanation, explain
-from dllwhy.failure import Failure
-from dllwhy.flavour import Environment, detect_environment, environment_around, is_windows_python
+from dllwhy.flavour import Environment, detect_environment, environment_around
 from dllwhy.windows import find_edition
 
 if TYPE_CHECKING:
@@ -72,21 +71,9 @@ def explain_load(
     )
 
 
-def explain_failure(failure: Failure) -> Explanation:
-    """Explain what a program told when it ended with a DLL that was not loaded.
-
-    Raises:
-        DiagnosisError: its Python or the file is not there (any more).
-    """
-    prefix = Path(failure.prefix)
-    return explain_load(
-        failure.file,
-        prefix if is_windows_python(prefix) else None,
-        added=map(Path, failure.added),
-    )
-
-
-def read_environment(env: Path | None = None, *, windows: str = "") -> Environment:
+def read_environment(
+    env: Path | None = None, *, windows: str = "", path: Sequence[Path] | None = None
+) -> Environment:
     """Read which Python a folder holds; the arguments are those of `explain_load`.
 
     Raises:
@@ -94,6 +81,7 @@ def read_environment(env: Path | None = None, *, windows: str = "") -> Environme
     """
     return detect_environment(
         (env or here.default_environment()).absolute(),
+        path=here.search_path() if path is None else tuple(path),
         windows=find_edition(windows or "11"),
         system32=None if windows else here.system32(),
     )

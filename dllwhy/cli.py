@@ -40,7 +40,7 @@ _STATUS = """\
 exit status:
   0  everything loads; nothing serious was found; the cause of a failure was found in the log
   1  something does not load, or is seriously wrong; the log's failure is not understood
-  2  the question cannot be answered: one line on standard error says why
+  2  it cannot be told: the answer, or one line on standard error, says why
   3  the log tells of no failure
 """
 _RUN = """\

@@ -27,6 +27,13 @@ _CTYPES = re.compile(
     r"(?:Could not find module '(?P<ctypes>.+?)' \(or|Error loading \"(?P<torch>.+?)\" or)"
     r" one of its dependencies"
 )
+# https://docs.python.org/3/library/audit_events.html: the kind of call, and the argument that is
+# its path.
+_EVENTS = {
+    "os.add_dll_directory": ("add", 0),
+    "import": ("import", 1),
+    "ctypes.dlopen": ("load", 0),
+}
 
 
 @dataclass(frozen=True)
@@ -37,15 +44,16 @@ class Failure:
         message: the exception's.
         file: what was to be loaded: a path, or for ctypes maybe a bare name.
         prefix: `sys.prefix` of the Python.
-        added: folders given to os.add_dll_directory, in the order of the calls.
-        modules: files of the extension modules that were imported before, in order.
+        path: its PATH when it ended.
+        calls: what was done before that counts for the DLL search, in order: ("add", a folder for
+            os.add_dll_directory), ("import", an extension module), ("load", a DLL for ctypes).
     """
 
     message: str
     file: str
     prefix: str
-    added: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()
+    path: str = ""
+    calls: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> str:
         """Return the failure as one line of JSON."""
@@ -55,7 +63,7 @@ class Failure:
 def from_json(text: str) -> Failure:
     """Return the failure that `Failure.to_json` wrote."""
     told: dict[str, Any] = json.loads(text)
-    return Failure(**{**told, "added": tuple(told["added"]), "modules": tuple(told["modules"])})
+    return Failure(**{**told, "calls": tuple((kind, path) for kind, path in told["calls"])})
 
 
 def failed_file(error: BaseException | None) -> tuple[str, str] | None:
@@ -83,25 +91,20 @@ def _absolute(file: str) -> str:
 
 def watch(then: Callable[[Failure], None]) -> None:
     """Call `then`, after the traceback, when this program ends with a DLL that was not loaded."""
-    added: list[str] = []
+    calls: list[tuple[str, str]] = []
     before = sys.excepthook
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
-        # https://docs.python.org/3/library/audit_events.html
-        if event == "os.add_dll_directory":
-            added.append(os.fspath(arguments[0]))
+        if event in _EVENTS:
+            given = arguments[_EVENTS[event][1]]
+            if given:  # an import has a file for extension modules only
+                calls.append((_EVENTS[event][0], _absolute(os.fspath(given))))
 
     def hook(kind: Any, error: BaseException, trace: Any) -> None:
         before(kind, error, trace)
         found = failed_file(error)
         if found:
-            then(Failure(*found, sys.prefix, tuple(added), _extension_modules()))
+            then(Failure(*found, sys.prefix, os.environ.get("PATH", ""), tuple(calls)))
 
     sys.addaudithook(audit)
     sys.excepthook = hook
-
-
-def _extension_modules() -> tuple[str, ...]:
-    specs = (getattr(module, "__spec__", None) for module in list(sys.modules.values()))
-    origins = (getattr(spec, "origin", None) or "" for spec in specs)
-    return tuple(origin for origin in origins if origin.lower().endswith(".pyd"))

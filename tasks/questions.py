@@ -10,8 +10,8 @@
                                             what Windows' loader did, beside the model
     doit triage --log FILE [--json]         what a build log means
 
-They print their answer and nothing else; the exit status is 1 where something does not load, and
-2 where the question cannot be answered: standard error says why.
+They print their answer and nothing else; the exit status is 1 where something does not load, or no
+cause was found in the log, and 2 where the question cannot be answered: standard error says why.
 Without --env the question is about the environment that was built here.
 """
 
@@ -90,7 +90,7 @@ def audit(project: Project, env: str, windows: str, as_json: bool) -> bool:
 
 
 def triage(project: Project, log: str, as_json: bool) -> bool:
-    """Say what a build log means; returns whether no cause of failure was found."""
+    """Say what a build log means; returns whether a cause was found."""
     if not log:
         raise BuildError("say which log: doit triage --log FILE, or --log - for standard input")
     text = dllwhy.read_log(log if log == "-" else str(_given(log)))

@@ -110,7 +110,15 @@ def test_a_log_is_read_from_a_file_and_from_standard_input():
         dllwhy_command("log", "-", data=LOG.read_bytes()),
         dllwhy_command("log", "-", data=LOG.read_text(encoding="utf-8").encode("utf-16")),
     ):
+        assert done.returncode == 0
         assert b"nasm" in done.stdout and b"to do:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("log", "status"), [("Successfully built a.whl\n", 3), ("a.c(1): error C9999: a new one\n", 1)]
+)
+def test_a_log_without_a_known_cause_has_an_exit_status_of_its_own(log, status):
+    assert dllwhy_command("log", "-", data=log.encode()).returncode == status
 
 
 def test_a_recording_is_set_beside_the_model(python, tmp_path, capsys):

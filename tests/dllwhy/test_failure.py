@@ -40,5 +40,5 @@ def test_other_errors_tell_nothing() -> None:
 
 
 def test_a_failure_is_the_same_after_its_way_through_a_file() -> None:
-    failure = Failure("DLL load failed: ü", FILE, "C:\\Python", ("C:\\a",), (FILE, "b"))
+    failure = Failure("DLL load failed: ü", FILE, "C:\\Python", "C:\\a", (("add", "C:\\a"),))
     assert from_json(failure.to_json()) == failure

@@ -50,11 +50,29 @@ def test_the_answer_follows_the_traceback_on_standard_error(script):
     assert "does not load: missing other.dll" in "\n".join(lines[failed:])
 
 
+def test_what_the_program_did_before_counts(script):
+    staged = make_dll(script.parent / "staged" / "other.dll").parent
+    call = f"sys.audit('os.add_dll_directory', {str(staged)!r})\n"  # as os.add_dll_directory does
+    text = script.read_text(encoding="utf-8")
+    script.write_text(text.replace("raise", call + "raise"), encoding="utf-8")
+    said = run(sys.executable, script).stderr
+    assert "missing other.dll" not in said and "its DLLs are all found" in said
+
+
+def test_a_dll_that_ctypes_finds_nowhere_is_told_with_the_folders(script):
+    message = "Could not find module 'no.dll' (or one of its dependencies). Try using the full path"
+    text = script.read_text(encoding="utf-8").partition("raise")[0]
+    script.write_text(text + f"raise FileNotFoundError({message!r})", encoding="utf-8")
+    done = run(sys.executable, script)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("dllwhy: no.dll was asked for by its bare name")
+
+
 def test_where_all_is_there_it_says_that_code_is_to_blame(script):
     module = next(script.parent.rglob("module.pyd"))
     make_dll(module.parent / "other.dll")
     done = run(sys.executable, script)
-    assert "alone it would load" in done.stderr and "dllwhy trace --help" in done.stderr
+    assert "its DLLs are all found" in done.stderr and "dllwhy trace --help" in done.stderr
 
 
 def test_a_program_keeps_its_streams_and_its_exit_status():
