@@ -6,6 +6,8 @@ Each module is loaded by the simulator as the first of its process, with the fol
 package and that package's requirements add.
 """
 
+from __future__ import annotations
+
 import filecmp
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -253,7 +255,7 @@ def as_data(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     ]
 
 
-def table(findings: Iterable[Finding], environment: Environment) -> "Table":
+def table(findings: Iterable[Finding], environment: Environment) -> Table:
     """Return findings as a table that rich prints, paths without the environment's folder."""
     from rich.table import Table
     from rich.text import Text

@@ -6,6 +6,8 @@ Programs in a Command Prompt write in the code page of the console, which Window
 https://learn.microsoft.com/windows/console/console-code-pages
 """
 
+from __future__ import annotations
+
 import codecs
 import locale
 import sys

@@ -1,5 +1,7 @@
 """Where Windows looks for a DLL that is asked for by its bare name, and what it finds there."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass

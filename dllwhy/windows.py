@@ -4,6 +4,8 @@ The lists are data: delvewheel's (files on the installation discs of Windows 7 t
 data/windows-dlls.yaml (what delvewheel leaves out, what editions lack, providers).
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from functools import cache

@@ -4,6 +4,8 @@ https://docs.python.org/3/library/site.html#module-sitecustomize. It writes down
 ends, in the file that DLLWHY_REPORT names, and steps aside for a sitecustomize that it hides.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import os
 import sys

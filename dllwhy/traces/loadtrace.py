@@ -9,6 +9,8 @@ and the requested module's own line was loaded for its import tables; what comes
 for by running code (LoadLibrary).
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence

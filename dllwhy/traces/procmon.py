@@ -21,6 +21,8 @@ the import then fails because a DLL is missing. A DLL that is loaded already, a 
 set leave no search.
 """
 
+from __future__ import annotations
+
 import csv
 import re
 from collections import defaultdict

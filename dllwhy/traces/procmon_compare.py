@@ -4,6 +4,8 @@ compare(stories, env) -> comparisons   what fails first
 as_data(comparisons)  -> the same for programs
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
