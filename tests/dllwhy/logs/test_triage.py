@@ -41,7 +41,8 @@ from pe_files import make_prefix
 from support import ROOT
 
 from dllwhy.errors import DiagnosisError
-from dllwhy.logs.triage import as_data, load, render, triage
+from dllwhy.logs.patterns import load
+from dllwhy.logs.triage import as_data, render, triage
 
 LOGS = ROOT / "tests" / "data" / "logs"
 
@@ -89,18 +90,18 @@ EXPECTED = {
     "uv-no-pkg-config": ("required-package", "setup.py and pip", "PKG_CONFIG_LIBDIR"),
     "uv-offline": ("offline", "setup.py and pip", "offline=0"),
     "uv-refused": ("download", "setup.py and pip", "HTTPS_PROXY"),
-    "wine-127-ctypes": ("dll-procedure", "DLL load", "doit audit"),
+    "wine-127-ctypes": ("dll-procedure", "DLL load", "dllwhy audit"),
     "wine-193-ctypes": ("dll-machine", "DLL load", "64-bit"),
-    "wine-193-html": ("dll-machine", "DLL load", "doit explain"),
+    "wine-193-html": ("dll-machine", "DLL load", "dllwhy explain"),
     "wine-193-import": ("dll-machine", "DLL load", "64-bit"),
-    "wine-ctypes-126": ("dll-missing", "DLL load", "doit explain"),
-    "wine-ctypes-function": ("dll-procedure", "DLL load", "doit audit"),
-    "wine-ctypes-missing-file": ("dll-missing", "DLL load", "doit explain"),
-    "wine-forward-127": ("dll-procedure", "DLL load", "doit audit"),
+    "wine-ctypes-126": ("dll-missing", "DLL load", "dllwhy explain"),
+    "wine-ctypes-function": ("dll-procedure", "DLL load", "dllwhy audit"),
+    "wine-ctypes-missing-file": ("dll-missing", "DLL load", "dllwhy explain"),
+    "wine-forward-127": ("dll-procedure", "DLL load", "dllwhy audit"),
     "wine-import-no-dll": ("dll-missing", "DLL load", "MSVCR100.dll"),
     "wine-msvc-missing": ("msvc-missing", "setup.py and pip", "DISTUTILS_USE_SDK=1"),
     "wine-msvc-sdk": ("compiler-missing", "setup.py and pip", "vcvars64.bat"),
-    "wine-no-init": ("dll-init", "DLL load", "doit wheel"),
+    "wine-no-init": ("dll-init", "DLL load", "build the module again"),
     "wine-pip-msvc-missing": ("msvc-missing", "setup.py and pip", "Build Tools"),
     "wine-pip-unpatched": ("required-package", "setup.py and pip", "patched"),
     "wine-python-tag": ("no-module", "setup.py and pip", "cpXY"),
@@ -335,7 +336,7 @@ def test_file_names_are_known_in_any_case() -> None:
     ],
 )
 def test_not_everything_that_is_missing_is_a_program_of_the_build(text: str) -> None:
-    assert triage(text) == []
+    assert "compiler-missing" not in [finding.id for finding in triage(text)]
 
 
 def test_only_uvs_own_words_mean_that_the_network_is_off() -> None:
