@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,12 @@ DATA = Path(__file__).resolve().parents[1] / "data" / "owners"
 # The key of owners.yaml for what comes with Windows' SDK and with MSVC.
 _WINDOWS = "windows"
 _FIELDS = {"header": "headers", "symbol": "symbols", "library": "libraries", "dll": "libraries"}
+_COMMANDS = {
+    "conda": r"conda install -c conda-forge {} (it is then in %CONDA_PREFIX%\Library)",
+    "vcpkg": "vcpkg install {}:x64-windows",
+    "pypi": "pip install {}",
+}
+_WHEEL = "a wheel of the package for this Python (pip install --only-binary :all: NAME) needs none of it"
 # MSVC's and MinGW's file names of a library, without what stands for static, debug or import.
 _FILE = re.compile(r"(?:\.dll)?\.(?:lib|a|dll|so)$", re.IGNORECASE)
 _VARIANT = re.compile(r"(?:[-_]?(?:static|shared|dll|imp|[imad]))?$", re.IGNORECASE)
@@ -37,11 +44,44 @@ class Owner:
 
     Attributes:
         name: of the library, for people.
-        remedy: what to do where it is missing on Windows.
+        remedy: what to do where it is missing on Windows; "" where any library's way is its way.
+        get: where one gets it for Windows.
+        offer_found: whether a file that has the name is an answer. What belongs to a compiler or
+            to an operating system is not to be taken from elsewhere.
     """
 
     name: str
-    remedy: str
+    remedy: str = ""
+    get: str = ""
+    offer_found: bool = True
+
+
+def advice(group: str, names: Sequence[str], usual: str) -> tuple[list[str], str]:
+    """Return whose names are, one sentence for each owner, and what to do.
+
+    Args:
+        group: what they are names of, as for `owner`.
+        usual: what to do where a library is missing, whichever it is.
+
+    Raises:
+        DiagnosisError: the data cannot be read.
+    """
+    whose: dict[Owner, list[str]] = {}
+    for name in names:
+        if found := owner(group, name):
+            whose.setdefault(found, []).append(name)
+    facts = [f"{_some(these)}: {found.name}" for found, these in whose.items()]
+    special = list(dict.fromkeys(found.remedy for found in whose if found.remedy))
+    get = [found.get for found in whose if found.get]
+    of_special = sum(len(these) for found, these in whose.items() if found.remedy)
+    if of_special == len(names):
+        return facts, ". ".join(special)
+    return facts, ". ".join([*special, f"for the rest: {usual}" if special else usual, *get])
+
+
+def _some(names: Sequence[str], shown: int = 6) -> str:
+    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + rest
 
 
 def owner(group: str, name: str) -> Owner | None:
@@ -59,13 +99,13 @@ def owner(group: str, name: str) -> Owner | None:
     if group == "header":
         path = name.replace("\\", "/").removeprefix("./")
         key = _by_hand(group, path) or _from_table("headers", *_header_keys(path))
-        return _owner(key, "header") if key else None
+        return _owner(key) if key else None
     stem = _FILE.sub("", re.split(r"[\\/]", name)[-1])
     key = _by_hand(group, stem)
     if key is None and _line("functions", f"\n{stem.lower()}.lib\t"):
         key = _WINDOWS
     key = key or _from_table("libraries", *_library_keys(stem))
-    return _owner(key, "library") if key else None
+    return _owner(key) if key else None
 
 
 def _owner_of_symbol(name: str) -> Owner | None:
@@ -79,45 +119,21 @@ def _owner_of_symbol(name: str) -> Owner | None:
             f'link {library}: libraries=["{library[:-4]}"] of the Extension in setup.py, or in LINK '
             f"(MSVC); -l{library[:-4]} (zig, MinGW)",
         )
-    return _owner(key, "library") if key else None
+    return _owner(key) if key else None
 
 
-def _owner(key: str, what: str) -> Owner:
+def _owner(key: str) -> Owner:
     """The owner of a key of owners.yaml, or of a source package that Debian has."""
-    entry = _owners().get(key, {"name": key})
+    if key not in _owners():
+        return Owner(key, get=f"Look for {key} at conda-forge and vcpkg; {_WHEEL}")
+    entry = _owners()[key]
     name = entry["name"]
     if "remedy" in entry:
-        return Owner(name, " ".join(entry["remedy"].split()))
-    ways = [
-        command.format(entry[kind])
-        for kind, command in (
-            ("conda", "conda install -c conda-forge {}"),
-            ("vcpkg", "vcpkg install {}:x64-windows"),
-            ("pypi", "pip install {}"),
-        )
-        if kind in entry
-    ]
+        return Owner(name, " ".join(entry["remedy"].split()), "", entry.get("offer_found", True))
+    ways = [command.format(entry[kind]) for kind, command in _COMMANDS.items() if kind in entry]
     if not ways:
-        known = "no package of it for Windows is known here" if key in _owners() else (
-            "look for it at conda-forge and vcpkg"
-        )  # fmt: skip
-        return Owner(
-            name,
-            f"get {name} for Windows ({known}), or a wheel of the package that is built "
-            "(pip download --only-binary :all: NAME); without either, build in WSL",
-        )
-    then = (
-        r"then name its include folder (conda: %CONDA_PREFIX%\Library\include) in INCLUDE (MSVC), "
-        "or with -I in CC and CXX (zig)"
-        if what == "header"
-        else r"then name its import library in LINK and its folder (conda: "
-        r"%CONDA_PREFIX%\Library\lib) in LIB (MSVC), or the file in LDSHARED and LDCXXSHARED (zig)"
-    )
-    return Owner(
-        name,
-        f"get {name} for Windows: {' or '.join(ways)}; {then}. Where the package has a wheel for "
-        "this Python (pip download --only-binary :all: NAME), that needs none of it",
-    )
+        return Owner(name, get=f"{name} is at neither conda-forge nor vcpkg for Windows; {_WHEEL}")
+    return Owner(name, get=f"Get {name} for Windows: {' or '.join(ways)}; {_WHEEL}")
 
 
 def _by_hand(group: str, name: str) -> str | None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dllwhy import windows
-from dllwhy.logs import endings, patterns, sieve
+from dllwhy.logs import endings, owners, patterns, sieve
 from dllwhy.logs.numbers import explained
 from dllwhy.logs.patterns import Pattern
 from dllwhy.logs.subject import Subject, subject
@@ -216,20 +216,25 @@ def _finding(
         values[group] = _some(_names(group, matches))
     facts: list[str] = []
     places: list[str] = []
+    remedy = pattern.remedy
     for group in LOOKED_UP:
         if not values.get(group):
             continue
         names = list(dict.fromkeys(plain(name) for name in _names(group, matches)))
         values[group] = _some(names)
-        looked_up = places_of(group, names[:_LOOKED_UP_AT_MOST], prefixes, about)
+        names = names[:_LOOKED_UP_AT_MOST]
+        looked_up = places_of(group, [n for n in names if _may_be_found(group, n)], prefixes, about)
         for place, these in looked_up.items():
             places.append(place)
             is_it = group in ("library", "dll")
             facts.append(f"{place} is there" if is_it else f"{place} has {_some(these)}")
-        facts += _usual(group, names, pattern.known) if not places else []
+        if not places:
+            facts += _usual(group, names, pattern.known)
+        if not places and pattern.whose:
+            whose, remedy = owners.advice(group, names, pattern.remedy)
+            facts += whose
     for group in sorted(pattern.groups - set(LOOKED_UP)):
         facts += _usual(group, _names(group, matches), pattern.known)
-    remedy = pattern.remedy
     if pattern.found and places:
         remedy = pattern.found
         values["found"] = ", ".join(places)
@@ -249,6 +254,11 @@ def _finding(
         understood=pattern.role in ("cause", "warning"),
         documentation=documentation,
     )
+
+
+def _may_be_found(group: str, name: str) -> bool:
+    whose = owners.owner(group, name)
+    return whose is None or whose.offer_found
 
 
 def _names(group: str, matches: Iterable[_Match]) -> list[str]:

@@ -325,7 +325,7 @@ def test_a_forced_include_that_is_missing_is_a_header() -> None:
 
 def test_file_names_are_known_in_any_case() -> None:
     [finding] = triage("LINK : fatal error LNK1104: cannot open file 'MSVCRT.lib'")
-    assert finding.facts[0].startswith("MSVCRT.lib: the Windows SDK and the C runtime")
+    assert finding.facts[0].startswith("MSVCRT.lib: the Windows SDK or MSVC")
 
 
 @pytest.mark.parametrize(
