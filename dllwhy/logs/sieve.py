@@ -17,7 +17,7 @@ _WORDS = re.compile(
     r"error|erreur|fehler|fail|fatal|cannot|can't|could not|couldn't|can not|unable|not found|not find"
     r"|no module|no such|no matching|is not |not recognized|not supported|unsupported|not set"
     r"|not available|disabled|missing|mismatch|undefined|unresolved|unimplemented|redefinition"
-    r"|incompatible|conflict|required|requires|must be|must have|should be|too long|too old|denied|blocked"
+    r"|incompatible|conflict|required|requires|must be|must have|should be|too long|too old|too many|too big|no cuda|no cmake_|denied|blocked"
     r"|exception|traceback|not defined|unknown|unavailable|not installed|not exist|not contain"
     r"|exit code|exit status|was not|unrecognized|removed|invalid|is newer|is older|lnk\d|[cd]\d{4}\b|msb\d|hint:|winerror"
     r"|不|无法|找|見つ|できません|не |kann nicht|konnte|nicht gefunden|introuvable|impossible|n'est pas"

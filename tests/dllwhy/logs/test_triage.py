@@ -64,7 +64,7 @@ EXPECTED = {
     "cmake-prefix-not-absolute": ("cmake-prefix", "setup.py and pip", "CMAKE_INSTALL_PREFIX"),
     "compiler-missing": ("compiler-missing", "setup.py and pip", "doit toolchain"),
     "host-gcc": ("missing-header", "compiler", "-I"),
-    "lld-import-library-file-missing": ("missing-library", "linker", "LDSHARED"),
+    "lld-import-library-file-missing": ("missing-library", "linker", "libs"),
     "lld-library-missing": ("missing-library", "linker", "LDSHARED"),
     "lld-machine-32": ("undefined-symbol", "linker", "import library"),
     "lld-machine-32-object": ("machine", "linker", "vcvars64.bat"),
