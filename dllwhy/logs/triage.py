@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dllwhy import windows
-from dllwhy.logs import endings, patterns
+from dllwhy.logs import endings, owners, patterns
 from dllwhy.logs.numbers import explained
 from dllwhy.logs.patterns import Pattern
 from dllwhy.logs.subject import Subject, subject
@@ -183,7 +183,7 @@ def _matches(pattern: Pattern, log: Log, taken: set[int]) -> list[_Match]:
     """Where a pattern finds lines that no earlier pattern has taken."""
     matches = []
     for match in pattern.pattern.finditer(log.text):
-        start, end = match.span("where" if "where" in pattern.pattern.groupindex else 0)
+        start, end = match.span(_place(match))
         first = log.index(start + _leading_space(match.string[start:end]))
         last = max(first, log.index(end - 1))
         if taken.isdisjoint(range(first, last + 1)):
@@ -192,6 +192,12 @@ def _matches(pattern: Pattern, log: Log, taken: set[int]) -> list[_Match]:
             numbers = range(log.numbers[first], log.numbers[last] + 1)
             matches.append(_Match(numbers, log.line(first), values))
     return matches
+
+
+def _place(match: re.Match[str]) -> str | int:
+    """The group that is the message; the whole match if there is none."""
+    named = (name for name, value in match.groupdict().items() if value)
+    return next((name for name in named if name.rstrip("_") == "where"), 0)
 
 
 def _leading_space(text: str) -> int:
@@ -217,20 +223,25 @@ def _finding(
         values[group] = _some(_names(group, matches))
     facts: list[str] = []
     places: list[str] = []
+    remedy = pattern.remedy
     for group in LOOKED_UP:
         if not values.get(group):
             continue
         names = list(dict.fromkeys(plain(name) for name in _names(group, matches)))
         values[group] = _some(names)
-        looked_up = places_of(group, names[:_LOOKED_UP_AT_MOST], prefixes, about)
+        names = names[:_LOOKED_UP_AT_MOST]
+        looked_up = places_of(group, [n for n in names if _may_be_found(group, n)], prefixes, about)
         for place, these in looked_up.items():
             places.append(place)
             is_it = group in ("library", "dll")
             facts.append(f"{place} is there" if is_it else f"{place} has {_some(these)}")
-        facts += _usual(group, names, pattern.known) if not places else []
+        if not places:
+            facts += _usual(group, names, pattern.known)
+        if not places and pattern.whose:
+            whose, remedy = owners.advice(group, names, pattern.remedy)
+            facts += whose
     for group in sorted(pattern.groups - set(LOOKED_UP)):
         facts += _usual(group, _names(group, matches), pattern.known)
-    remedy = pattern.remedy
     if pattern.found and places:
         remedy = pattern.found
         values["found"] = ", ".join(places)
@@ -255,6 +266,11 @@ def _finding(
 def _filled(text: str, values: Mapping[str, str]) -> str:
     """A text with the values of its groups, without the brackets around those that are empty."""
     return re.sub(r" ?\( *\)", "", " ".join(text.format_map(values).split()))
+
+
+def _may_be_found(group: str, name: str) -> bool:
+    whose = owners.owner(group, name)
+    return whose is None or whose.offer_found
 
 
 def _names(group: str, matches: Iterable[_Match]) -> list[str]:
