@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dllwhy.errors import DiagnosisError
+from dllwhy.logs.text import normalised
 from dllwhy.logs.triage_lookup import LOOKED_UP
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "triage"
@@ -37,6 +38,8 @@ class Pattern(BaseModel):
             is the message among lines that only show what it is about.
         cause, remedy: texts with {groups} of the pattern.
         found: the remedy where the lookup found something, as {found}.
+        whose: the remedy is that of the library that a symbol, header or library belongs to, where
+            that is known (`dllwhy.logs.owners`).
         here: what the remedy adds where the log is of this project's own build.
         known: what is known of values of groups, such as who has a symbol, header or program:
             {regular expression: text}.
@@ -53,6 +56,7 @@ class Pattern(BaseModel):
     cause: str
     remedy: str
     found: Optional[str] = None  # noqa: UP045 - pydantic evaluates this, and Python 3.9 has no |
+    whose: bool = False
     here: str = ""
     known: dict[str, str] = {}
     explains: tuple[str, ...] = ()
@@ -83,10 +87,10 @@ class Pattern(BaseModel):
             unknown = {name for _, name, _, _ in string.Formatter().parse(text) if name} - allowed
             if unknown:
                 raise ValueError(f"the pattern has no group {', '.join(sorted(unknown))}")
-        if self.found and not groups.intersection(LOOKED_UP):
-            raise ValueError(f"found needs one of the groups {', '.join(LOOKED_UP)}")
+        if (self.found or self.whose) and not groups.intersection(LOOKED_UP):
+            raise ValueError(f"found or whose needs one of the groups {', '.join(LOOKED_UP)}")
         for example in self.examples:
-            if not self.pattern.search(example):
+            if not self.pattern.search(normalised(example).text):
                 raise ValueError(f"the pattern does not find its own example: {example}")
         return self
 

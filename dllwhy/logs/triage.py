@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dllwhy import windows
-from dllwhy.logs import endings, patterns, sieve
+from dllwhy.logs import endings, owners, patterns
 from dllwhy.logs.numbers import explained
 from dllwhy.logs.patterns import Pattern
 from dllwhy.logs.subject import Subject, subject
@@ -28,7 +28,7 @@ from dllwhy.logs.text import Log, normalised
 from dllwhy.logs.triage_lookup import LOOKED_UP, places_of, plain
 
 # Groups whose values one finding names together; everything else is told one by one.
-_TOLD_TOGETHER = {"symbol", "package"}
+_TOLD_TOGETHER = {"symbol", "package", "name"}
 _SHOWN = 6
 _LOOKED_UP_AT_MOST = 200  # names of one kind
 
@@ -103,16 +103,17 @@ def triage(
         not `understood`. Empty if no failure is seen, or if the log ended well after all.
     """
     log = normalised(text)
-    lines = sieve.suspicious(log)
-    few = sieve.excerpt(log).text
     about = subject(log.text, here)
     taken: set[int] = set()
     told: dict[str, list[Finding]] = {"cause": [], "warning": [], "consequence": [], "error": []}
     chosen = patterns.default() if known is None else known
     for pattern in chosen:
-        if pattern.pattern.search(few):
-            for found in _grouped(_matches(pattern, lines, taken)):
-                told[pattern.role].append(_finding(pattern, found, prefixes, about))
+        said: set[tuple[str, str]] = set()
+        for found in _grouped(_matches(pattern, log, taken)):
+            finding = _finding(pattern, found, prefixes, about)
+            again = (finding.cause, finding.remedy) in said
+            told["consequence" if again else pattern.role].append(finding)
+            said.add((finding.cause, finding.remedy))
     if endings.ended_well(log, [f.line_number for fs in told.values() for f in fs]):
         return told["warning"]
     causes = told["cause"] or ([] if told["error"] else told["warning"])
@@ -182,7 +183,7 @@ def _matches(pattern: Pattern, log: Log, taken: set[int]) -> list[_Match]:
     """Where a pattern finds lines that no earlier pattern has taken."""
     matches = []
     for match in pattern.pattern.finditer(log.text):
-        start, end = match.span("where" if "where" in pattern.pattern.groupindex else 0)
+        start, end = match.span(_place(match))
         first = log.index(start + _leading_space(match.string[start:end]))
         last = max(first, log.index(end - 1))
         if taken.isdisjoint(range(first, last + 1)):
@@ -191,6 +192,12 @@ def _matches(pattern: Pattern, log: Log, taken: set[int]) -> list[_Match]:
             numbers = range(log.numbers[first], log.numbers[last] + 1)
             matches.append(_Match(numbers, log.line(first), values))
     return matches
+
+
+def _place(match: re.Match[str]) -> str | int:
+    """The group that is the message; the whole match if there is none."""
+    named = (name for name, value in match.groupdict().items() if value)
+    return next((name for name in named if name.rstrip("_") == "where"), 0)
 
 
 def _leading_space(text: str) -> int:
@@ -216,20 +223,25 @@ def _finding(
         values[group] = _some(_names(group, matches))
     facts: list[str] = []
     places: list[str] = []
+    remedy = pattern.remedy
     for group in LOOKED_UP:
         if not values.get(group):
             continue
         names = list(dict.fromkeys(plain(name) for name in _names(group, matches)))
         values[group] = _some(names)
-        looked_up = places_of(group, names[:_LOOKED_UP_AT_MOST], prefixes, about)
+        names = names[:_LOOKED_UP_AT_MOST]
+        looked_up = places_of(group, [n for n in names if _may_be_found(group, n)], prefixes, about)
         for place, these in looked_up.items():
             places.append(place)
             is_it = group in ("library", "dll")
             facts.append(f"{place} is there" if is_it else f"{place} has {_some(these)}")
-        facts += _usual(group, names, pattern.known) if not places else []
+        if not places:
+            facts += _usual(group, names, pattern.known)
+        if not places and pattern.whose:
+            whose, remedy = owners.advice(group, names, pattern.remedy)
+            facts += whose
     for group in sorted(pattern.groups - set(LOOKED_UP)):
         facts += _usual(group, _names(group, matches), pattern.known)
-    remedy = pattern.remedy
     if pattern.found and places:
         remedy = pattern.found
         values["found"] = ", ".join(places)
@@ -243,12 +255,22 @@ def _finding(
         category=pattern.category,
         line_number=first.numbers.start,
         line=_shortened(first.line),
-        cause=" ".join(pattern.cause.format_map(values).split()).rstrip(":"),
-        remedy=" ".join(remedy.format_map(values).split()),
+        cause=_filled(pattern.cause, values).rstrip(":"),
+        remedy=_filled(remedy, values),
         facts=tuple(facts),
         understood=pattern.role in ("cause", "warning"),
         documentation=documentation,
     )
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    """A text with the values of its groups, without the brackets around those that are empty."""
+    return re.sub(r" ?\( *\)", "", " ".join(text.format_map(values).split()))
+
+
+def _may_be_found(group: str, name: str) -> bool:
+    whose = owners.owner(group, name)
+    return whose is None or whose.offer_found
 
 
 def _names(group: str, matches: Iterable[_Match]) -> list[str]:
