@@ -44,17 +44,18 @@ def explain_load(
     path: Sequence[Path] | None = None,
     added: Iterable[Path] = (),
     after: Iterable[str] = (),
+    default: Path | None = None,
 ) -> Explanation:
     """Explain why a file, or the modules of an installed package, load or do not.
 
     Args:
         target: a .pyd, .dll or .exe file, or the name of an installed package.
-        env: folder of the Windows Python; by default the one around the file, or else
-            `here.default_environment()`.
+        env: folder of the Windows Python; by default the one around the file, or else `default`.
         windows: a freshly installed "10", "11", "N" or "server"; by default this machine's.
         path: the folders of PATH; by default on Windows this machine's.
         added: folders that the program gives to os.add_dll_directory, in that order.
         after: packages that are imported before.
+        default: by default `here.default_environment()`.
 
     Raises:
         DiagnosisError: there is no such file, package, environment or Windows.
@@ -62,7 +63,7 @@ def explain_load(
     around = environment_around(Path(target)) if Path(target).is_file() else None
     return explain(
         str(target),
-        env or around or here.default_environment(),
+        env or around or default or here.default_environment(),
         path=here.search_path() if path is None else tuple(path),
         added=tuple(added),
         after=tuple(after),

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dllwhy.data_file import read_yaml
 from dllwhy.errors import DiagnosisError
 
 DATA = Path(__file__).resolve().parent / "data" / "windows-dlls.yaml"
@@ -158,7 +159,5 @@ def _known_dlls() -> frozenset[str]:
 
 @cache
 def _data() -> dict[str, Any]:
-    import yaml
-
-    data: dict[str, Any] = yaml.safe_load(DATA.read_text(encoding="utf-8"))
+    data: dict[str, Any] = read_yaml(DATA)
     return data

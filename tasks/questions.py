@@ -74,18 +74,19 @@ def explain(project: Project, pe: str, env: str, windows: str, path: str, add: l
     is_file = _given(pe).is_file()
     explanation = dllwhy.explain_load(
         _given(pe) if is_file else pe,
-        _given(env) if env else None if is_file else project.environment,
+        _given(env) if env else None if is_file else _built(project),
         windows=windows,
         path=[_given(name) for name in path.split(os.pathsep) if name] if path else None,
         added=[_given(name) for name in add],
         after=after,
+        default=project.environment if project.environment.is_dir() else None,
     )
     return _show(answers.explained(explanation), as_json)
 
 
 def audit(project: Project, env: str, windows: str, as_json: bool) -> bool:
     """Look at every DLL of an environment; returns whether nothing serious was found."""
-    folder = _given(env) if env else project.environment
+    folder = _given(env) if env else _built(project)
     return _show(answers.audited(dllwhy.audit_environment(folder, windows=windows)), as_json)
 
 
@@ -98,7 +99,29 @@ def triage(project: Project, log: str, as_json: bool) -> bool:
 
 
 def _show(answer: Answer, as_json: bool) -> bool:
-    return answers.show(answer, as_json=as_json) == 0
+    """Print an answer; returns whether all is well.
+
+    Raises:
+        BuildError: the answer is that it cannot be told.
+    """
+    status = answers.show(answer, as_json=as_json)
+    if status == 2:
+        raise BuildError("whether everything loads cannot be told from here; see the reasons above")
+    return status == 0
+
+
+def _built(project: Project) -> Path:
+    """The environment that is built here.
+
+    Raises:
+        BuildError: it is not there yet.
+    """
+    if not project.environment.is_dir():
+        raise BuildError(
+            f"{project.shown(project.environment)} is not there yet: run doit env, or name "
+            "another Windows Python with --env DIR"
+        )
+    return project.environment
 
 
 def _given(path: str) -> Path:
@@ -118,7 +141,7 @@ def trace(
         raise BuildError("say what to trace: doit trace --import MODULE, or --procmon FILE")
     if recorded:
         environment = dllwhy.read_environment(
-            _given(env) if env else project.environment, windows=windows
+            _given(env) if env else _built(project), windows=windows
         )
         return _show(answers.compared(_given(recorded), environment), as_json)
     if env:

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-import yaml
-
+from dllwhy.data_file import read_yaml
 from dllwhy.logs.text import Log
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "log-endings.yaml"
@@ -30,6 +29,6 @@ def ended_well(log: Log, failing: Iterable[int]) -> bool:
 
 @cache
 def _marks() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    data = yaml.safe_load(DATA.read_text(encoding="utf-8"))
+    data = read_yaml(DATA)
     success, failure = ("|".join(f"(?:{e})" for e in data[k]) for k in ("success", "failure"))
     return re.compile(success, re.MULTILINE), re.compile(failure, re.MULTILINE)

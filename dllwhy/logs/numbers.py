@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from dllwhy.data_file import read_yaml
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "error-numbers.yaml"
 
@@ -32,5 +32,5 @@ def explained(number: str) -> tuple[str, str]:
 
 @cache
 def _data() -> dict[str, Any]:
-    data: dict[str, Any] = yaml.safe_load(DATA.read_text(encoding="utf-8"))
+    data: dict[str, Any] = read_yaml(DATA)
     return data

@@ -14,12 +14,11 @@ import gzip
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from dllwhy.data_file import read_yaml
 from dllwhy.errors import DiagnosisError
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "owners"
@@ -184,7 +183,7 @@ def _line(table: str, part: str) -> str | None:
     return text[start : text.index("\t", start)]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _table(name: str) -> str:
     path = DATA / f"{name}.txt.gz"
     try:
@@ -193,13 +192,11 @@ def _table(name: str) -> str:
         raise DiagnosisError(f"{path} cannot be read ({error}): install dllwhy again") from error
 
 
-@lru_cache(maxsize=None)
+@cache
 def _owners() -> dict[str, dict[str, Any]]:
     path = DATA / "owners.yaml"
-    # libyaml reads it in a tenth of the time; not every PyYAML is built with it.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        entries = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+        entries = read_yaml(path)
     except OSError as error:
         raise DiagnosisError(f"{path} cannot be read ({error}): install dllwhy again") from error
     return dict(entries)

@@ -16,6 +16,7 @@ from typing import Any, Literal, Optional
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from dllwhy.data_file import read_yaml
 from dllwhy.errors import DiagnosisError
 from dllwhy.logs.text import normalised
 from dllwhy.logs.triage_lookup import LOOKED_UP
@@ -122,7 +123,7 @@ def default() -> tuple[Pattern, ...]:
 def _read(path: Path) -> Iterator[Pattern]:
     """The patterns of one file."""
     try:
-        entries = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
+        entries = read_yaml(path)
     except OSError as error:
         raise DiagnosisError(f"{path.name} cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
@@ -138,7 +139,3 @@ def _read(path: Path) -> Iterator[Pattern]:
             where = ".".join(str(part) for part in (name, *first["loc"]))
             message = first["msg"].removeprefix("Value error, ")
             raise DiagnosisError(f"{path.name}: {where}: {message}") from error
-
-
-# The same in C, where PyYAML was built with it: ten times faster.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
