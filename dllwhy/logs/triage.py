@@ -28,7 +28,7 @@ from dllwhy.logs.text import Log, normalised
 from dllwhy.logs.triage_lookup import LOOKED_UP, places_of, plain
 
 # Groups whose values one finding names together; everything else is told one by one.
-_TOLD_TOGETHER = {"symbol", "package"}
+_TOLD_TOGETHER = {"symbol", "package", "name"}
 _SHOWN = 6
 _LOOKED_UP_AT_MOST = 200  # names of one kind
 
