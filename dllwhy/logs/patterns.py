@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dllwhy.errors import DiagnosisError
+from dllwhy.logs.text import normalised
 from dllwhy.logs.triage_lookup import LOOKED_UP
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "triage"
@@ -89,7 +90,7 @@ class Pattern(BaseModel):
         if (self.found or self.whose) and not groups.intersection(LOOKED_UP):
             raise ValueError(f"found or whose needs one of the groups {', '.join(LOOKED_UP)}")
         for example in self.examples:
-            if not self.pattern.search(example):
+            if not self.pattern.search(normalised(example).text):
                 raise ValueError(f"the pattern does not find its own example: {example}")
         return self
 

@@ -1,81 +1,74 @@
-"""The lines of a log that may be messages. Most lines of a long log say what is being done.
+"""The lines of a long log that may be messages: most lines only say what is being done.
 
-Hundreds of patterns on megabytes would take minutes. They are tried on an excerpt first: lines that
-have a word of failure, with their neighbours, and few of each shape. Only patterns that find
-something there are tried on all such lines.
+Hundreds of patterns on megabytes would take a minute. Of a long log they see the lines that have a
+word of failure, with their neighbours, and of each shape of message only the first ones.
 """
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
-from dllwhy.logs.text import Log
-
-# In lower case. Each example of each pattern has one of these; a test sees to it.
-_WORDS = re.compile(
-    r"error|erreur|fehler|fail|fatal|cannot|can't|could not|couldn't|can not|unable|not found|not find"
-    r"|no module|no such|no matching|is not |not recognized|not supported|unsupported|not set"
-    r"|not available|disabled|missing|mismatch|undefined|unresolved|unimplemented|redefinition"
-    r"|incompatible|conflict|required|requires|must be|must have|should be|too long|too old|too many|too big|no cuda|no cmake_|denied|blocked"
-    r"|exception|traceback|not defined|unknown|unavailable|not installed|not exist|not contain"
-    r"|exit code|exit status|was not|unrecognized|removed|invalid|is newer|is older|lnk\d|[cd]\d{4}\b|msb\d|hint:|winerror"
-    r"|不|无法|找|見つ|できません|не |kann nicht|konnte|nicht gefunden|introuvable|impossible|n'est pas"
-    r"|no se |não |non è|impossibile|찾을 수|없습니다|_api|fewer|older than"
-)
+# In lower case. A test sees to it that of each example of each pattern no line is lost.
+_WORDS = (
+    "error", "fail", "fatal", "not ", "n't ", "cannot", "exception", "lnk", "missing", "undefined",
+    "unresolved", "redefinition", "unsupported", "unknown", "invalid", "denied", "blocked", "conflict",
+    "require", "too l", "too old", "too m", "no cuda", "no cmake_", "incompatible", "mismatch", "removed", "hint:", "errno", "no such",
+    "no module", "no match", "no python", "no wheels", "exit code", "exit status", "must be", "size changed",
+    "is newer", "operand", "out of memory", "disabled", "older than", "unable", "no versions", "virus",
+    "unimplemented", "could", "fehler", "erreur", "erro ", "ошибка", "错误", "錯誤", "エラー", "오류",
+    "nicht", "n'est", "no se ", "não ", "non ", "не ", "不", "c4819", "notfound", "_api", "has no ",
+    "superseded", "traceback", "paging", "already", "windows long path",
+)  # fmt: skip
 _BEFORE, _AFTER = 5, 8  # neighbours: messages of CMake, Python and Cargo have several lines
-_GAP = "\u2026"  # between lines that are not neighbours in the log
-_PER_SHAPE = 8
-_SHAPE = 32  # characters from the word on
-_EXCERPT = 250_000  # characters
+_SHAPE = 32  # characters from the word on; digits do not count
+_PER_SHAPE = 200
+_MOST = 250_000  # characters, of the start and of the end
+_END = 60  # lines: how the log ended
+_NO_DIGITS = {ord(digit): None for digit in "0123456789"}
 
 
-def suspicious(log: Log) -> Log:
-    """The lines that have a word of failure, and their neighbours."""
-    return _around(log, sorted(_hits(log)))
+def sifted(lines: Sequence[str]) -> list[int]:
+    """Return the indices of lines that may be messages, of their neighbours and of the end."""
+    end = range(max(0, len(lines) - _END), len(lines))
+    indices = sorted({*_with_neighbours(_hits(lines), len(lines)), *end})
+    sizes = list(accumulate(len(lines[index]) + 1 for index in indices))
+    if not sizes or sizes[-1] <= _MOST:
+        return indices
+    head = bisect_right(sizes, _MOST // 2)
+    tail = bisect_right(sizes, sizes[-1] - _MOST // 2)
+    return [*indices[:head], *indices[max(head, tail) :]]
 
 
-def excerpt(log: Log) -> Log:
-    """Few of the suspicious lines of each shape: the start and the end of what they are."""
+def _hits(lines: Sequence[str]) -> list[int]:
+    """The indices of lines with a word of failure: the first ones of each shape."""
+    text = "\n".join(lines).lower()
+    # Lower case is longer than upper case for a few letters; offsets are of what is searched.
+    starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
+    first: dict[int, int] = {}
+    for word in _WORDS:
+        at = text.find(word)
+        while at >= 0:
+            index = bisect_right(starts, at) - 1
+            first[index] = min(at, first.get(index, at))
+            at = text.find(word, starts[index + 1])
     seen: Counter[str] = Counter()
-    few = []
-    for index, offset in _hits(log).items():
-        shape = re.sub(r"\d+", "", log.text[offset : offset + _SHAPE])
+    hits = []
+    for index in sorted(first):
+        shape = text[first[index] : first[index] + _SHAPE].translate(_NO_DIGITS)
         seen[shape] += 1
         if seen[shape] <= _PER_SHAPE:
-            few.append(index)
-    found = _around(log, few)
-    if len(found.text) <= _EXCERPT:
-        return found
-    lines = found.text.split("\n")
-    numbers = list(found.numbers)
-    head, tail = found.index(_EXCERPT // 2), found.index(len(found.text) - _EXCERPT // 2)
-    return Log.of([*lines[:head], _GAP, *lines[tail:]],
-                  [*numbers[:head], numbers[head], *numbers[tail:]])  # fmt: skip
-
-
-def _hits(log: Log) -> dict[int, int]:
-    """{index of a line: offset of its first word of failure}."""
-    lower = log.text.lower()
-    text = lower if len(lower) == len(log.text) else log.text
-    hits: dict[int, int] = {}
-    for match in _WORDS.finditer(text):
-        hits.setdefault(log.index(match.start()), match.start())
+            hits.append(index)
     return hits
 
 
-def _around(log: Log, indices: list[int]) -> Log:
-    lines: list[str] = []
-    numbers: list[int] = []
+def _with_neighbours(hits: Iterable[int], count: int) -> list[int]:
+    indices: list[int] = []
     done = 0  # the first index that is not yet taken
-    for index in indices:
-        first = max(done, index - _BEFORE)
-        end = min(len(log.numbers), index + _AFTER + 1)
-        if first > done and lines:
-            lines.append(_GAP)
-            numbers.append(log.numbers[first])
-        for taken in range(first, end):
-            lines.append(log.line(taken))
-            numbers.append(log.numbers[taken])
+    for hit in hits:
+        end = min(count, hit + _AFTER + 1)
+        indices.extend(range(max(done, hit - _BEFORE), end))
         done = max(done, end)
-    return Log.of(lines, numbers)
+    return indices

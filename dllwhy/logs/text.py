@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from dllwhy.decode import decoded
 from dllwhy.errors import DiagnosisError
+from dllwhy.logs.sieve import sifted
 
 # Control sequences (colours, cursor), operating system commands (titles, links), other escapes.
 # ECMA-48, https://invisible-island.net/xterm/ctlseqs/ctlseqs.html
@@ -34,6 +35,9 @@ _SERVICE = re.compile(
     r"(?:\#\#\[\w+\]|::(?:error|warning|notice|debug|group)[^:\n]*::|\d{1,3}>(?=\S))?",
     re.MULTILINE,
 )
+_SAMPLE = 200  # lines from the start, and from the end, that tell whether a log is quoted
+_LONG = 200_000  # characters; a shorter log is read whole
+_LEFT_OUT = "\u2026"
 _QUOTED = re.compile(r"[ \t]*>")
 _QUOTE_MARKS = re.compile(r"^[ \t]*(?:>[ \t]?)+")
 _BOX = " \t│┃╎"
@@ -103,48 +107,61 @@ def read(data: bytes) -> str:
 
 
 def normalised(text: str) -> Log:
-    """The lines of a log without what consoles, services and people put around them."""
-    if "\x1b" in text:
-        text = _ESCAPES.sub("", text)
-    text = _CONTROLS.sub("", text.replace("\r\n", "\n"))
-    text = _SERVICE.sub("", text)
-    lines = text.split("\n")
-    filled = [line for line in lines if line]
-    if filled and sum(bool(_QUOTED.match(line)) for line in filled) > 0.8 * len(filled):
-        lines = [_QUOTE_MARKS.sub("", line) for line in lines]
+    """The lines of a log without what consoles, services and people put around them.
+
+    Of a long log only those that may be messages (`dllwhy.logs.sieve`); where lines are left out,
+    there is a line "\u2026".
+    """
+    # A progress bar redraws its line after "\r".
+    numbered = [
+        (number, part)
+        for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1)
+        for part in (line.split("\r") if "\r" in line else (line,))
+    ]
+    lines = [line for _, line in numbered]
+    sample = [line for line in (*lines[:_SAMPLE], *lines[-_SAMPLE:]) if line.strip()]
+    quoted = sum(bool(_QUOTED.match(line)) for line in sample) > 0.8 * len(sample)
+    width = _console(lines)
+    indices = range(len(lines)) if len(text) <= _LONG else sifted(lines)
     plain: list[str] = []
     numbers: list[int] = []
-    for number, line in _unwrapped(lines):
-        # A progress bar redraws its line after "\r".
-        for part in line.split("\r") if "\r" in line else (line,):
-            part = part.strip(_BOX)
-            if len(part) > _LONGEST_LINE:
-                part = part[: _LONGEST_LINE // 2] + " ... " + part[-_LONGEST_LINE // 2 :]
-            plain.append(part)
-            numbers.append(number)
-    return Log.of(plain, numbers)
-
-
-def _unwrapped(lines: Sequence[str]) -> list[tuple[int, str]]:
-    """Numbered lines; those that a console has wrapped are one, with the number of the first."""
-    lines = [line.rstrip() for line in lines]
-    width = _console(lines)
-    joined: list[tuple[int, str]] = []
-    continues = False
-    for number, line in enumerate(lines, 1):
-        if continues and line and not _BEGINS.match(line):
-            joined[-1] = (joined[-1][0], joined[-1][1] + line)
+    last = -1
+    for index in indices:
+        if index > last + 1 and plain:
+            plain.append(_LEFT_OUT)
+            numbers.append(numbered[index][0])
+        line = _cleaned(lines[index], quoted)
+        if index == last + 1 and plain and index and _continues(lines[index - 1], width, line):
+            plain[-1] += line.rstrip()
         else:
-            joined.append((number, line))
-        continues = width > 0 and _columns(line) == width and not _RULER.fullmatch(line)
-    return joined
+            plain.append(line.rstrip())
+            numbers.append(numbered[index][0])
+        last = index
+    return Log.of([line.strip(_BOX) for line in plain], numbers)
+
+
+def _cleaned(line: str, quoted: bool) -> str:
+    if len(line) > _LONGEST_LINE:
+        line = line[: _LONGEST_LINE // 2] + " ... " + line[-_LONGEST_LINE // 2 :]
+    line = _CONTROLS.sub("", _ESCAPES.sub("", line) if "\x1b" in line else line)
+    line = _SERVICE.sub("", line)
+    return _QUOTE_MARKS.sub("", line) if quoted else line
+
+
+def _continues(before: str, width: int, line: str) -> bool:
+    """Whether a line is the rest of the line before it, which fills the console."""
+    return (
+        width > 0 and line != "" and not _BEGINS.match(line)
+        and _columns(before.rstrip()) == width and not _RULER.fullmatch(before)
+    )  # fmt: skip
 
 
 def _console(lines: Sequence[str]) -> int:
     """The width of the console that a log was copied from, in columns; 0 if it was not wrapped."""
-    if max(map(len, lines)) > 2 * max(_CONSOLES):
+    lengths = Counter(map(len, lines))
+    if max(lengths) > 2 * max(_CONSOLES):
         return 0
-    widths = Counter(_columns(line) for line in lines if not _RULER.fullmatch(line))
+    widths = Counter(_columns(line.rstrip()) for line in lines if not _RULER.fullmatch(line))
     longest = max(widths, default=0)
     if longest in _CONSOLES or (longest > min(_CONSOLES) and widths[longest] >= _OTHER_CONSOLE):
         return longest

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dllwhy import windows
-from dllwhy.logs import endings, owners, patterns, sieve
+from dllwhy.logs import endings, owners, patterns
 from dllwhy.logs.numbers import explained
 from dllwhy.logs.patterns import Pattern
 from dllwhy.logs.subject import Subject, subject
@@ -103,16 +103,17 @@ def triage(
         not `understood`. Empty if no failure is seen, or if the log ended well after all.
     """
     log = normalised(text)
-    lines = sieve.suspicious(log)
-    few = sieve.excerpt(log).text
     about = subject(log.text, here)
     taken: set[int] = set()
     told: dict[str, list[Finding]] = {"cause": [], "warning": [], "consequence": [], "error": []}
     chosen = patterns.default() if known is None else known
     for pattern in chosen:
-        if pattern.pattern.search(few):
-            for found in _grouped(_matches(pattern, lines, taken)):
-                told[pattern.role].append(_finding(pattern, found, prefixes, about))
+        said: set[tuple[str, str]] = set()
+        for found in _grouped(_matches(pattern, log, taken)):
+            finding = _finding(pattern, found, prefixes, about)
+            again = (finding.cause, finding.remedy) in said
+            told["consequence" if again else pattern.role].append(finding)
+            said.add((finding.cause, finding.remedy))
     if endings.ended_well(log, [f.line_number for fs in told.values() for f in fs]):
         return told["warning"]
     causes = told["cause"] or ([] if told["error"] else told["warning"])
@@ -248,8 +249,8 @@ def _finding(
         category=pattern.category,
         line_number=first.numbers.start,
         line=_shortened(first.line),
-        cause=" ".join(pattern.cause.format_map(values).split()).rstrip(":"),
-        remedy=" ".join(remedy.format_map(values).split()),
+        cause=_filled(pattern.cause, values).rstrip(":"),
+        remedy=_filled(remedy, values),
         facts=tuple(facts),
         understood=pattern.role in ("cause", "warning"),
         documentation=documentation,
@@ -259,6 +260,11 @@ def _finding(
 def _may_be_found(group: str, name: str) -> bool:
     whose = owners.owner(group, name)
     return whose is None or whose.offer_found
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    """A text with the values of its groups, without the brackets around those that are empty."""
+    return re.sub(r" ?\( *\)", "", " ".join(text.format_map(values).split()))
 
 
 def _names(group: str, matches: Iterable[_Match]) -> list[str]:

@@ -100,7 +100,7 @@ EXPECTED = {
     "wine-forward-127": ("dll-procedure", "DLL load", "dllwhy audit"),
     "wine-import-no-dll": ("dll-missing", "DLL load", "MSVCR100.dll"),
     "wine-msvc-missing": ("msvc-missing", "setup.py and pip", "DISTUTILS_USE_SDK=1"),
-    "wine-msvc-sdk": ("compiler-missing", "setup.py and pip", "vcvars64.bat"),
+    "wine-msvc-sdk": ("program-unnamed", "setup.py and pip", "vcvars64.bat"),
     "wine-no-init": ("dll-init", "DLL load", "build the module again"),
     "wine-pip-msvc-missing": ("msvc-missing", "setup.py and pip", "Build Tools"),
     "wine-pip-unpatched": ("required-package", "setup.py and pip", "patched"),
@@ -175,7 +175,7 @@ PUBLISHED = [
      "Studio:\n\n    E:/visual 3\n", "cmake-generator"),
     ("    hp, ht, pid, tid = _winapi.CreateProcess(executable, args,\n"
      "FileNotFoundError: [WinError 2] The system cannot find the file specified\n",
-     "compiler-missing"),
+     "program-unnamed"),
     ("'cl.exe' is not recognized as an internal or external command,\noperable program or batch "
      "file.", "compiler-missing"),
     ("LINK : fatal error LNK1181: 无法打开输入文件“hello_shared.dll.lib”", "missing-library"),
@@ -200,10 +200,10 @@ PUBLISHED = [
      "resource-compiler"),
     ('  FFMPEG: Download failed: 5;"Couldn\'t resolve proxy name"', "download"),
     ("ImportError: DLL load failed: The specified module could not be found.", "dll-missing"),
-    ("ImportError: DLL load failed while importing _ext: 找不到指定的模块。", "dll-load"),
+    ("ImportError: DLL load failed while importing _ext: 找不到指定的模块。", "dll-missing"),
     ("ImportError: DLL load failed while importing cv2: Le module spécifié est introuvable.",
-     "dll-load"),
-    ("ImportError: DLL load failed: 操作系统无法运行 %1。", "dll-load"),
+     "dll-missing"),
+    ("ImportError: DLL load failed: 操作系统无法运行 %1。", "dll-procedure"),
     ("OSError: [WinError 126] Le module spécifié est introuvable", "dll-missing"),
     ('OSError: [WinError 1114] A dynamic link library (DLL) initialization routine failed. Error '
      'loading "C:\\torch\\lib\\c10.dll" or one of its dependencies.', "dll-start"),
