@@ -14,7 +14,10 @@ PACKAGES = [
     "Package: libboost1.81-dev\nSource: boost1.81\n",
     "Package: one-dev\n",
     "Package: two-dev\n",
-    *(f"Package: user{n}\nDepends: libldap-2.5-0 (>= 2), zlib1g-dev | x, one-dev, two-dev" for n in range(4)),
+    *(
+        f"Package: user{n}\nDepends: libldap-2.5-0 (>= 2), zlib1g-dev | x, one-dev, two-dev"
+        for n in range(4)
+    ),
 ]
 CONTENTS = [
     "usr/include/lber.h                        libdevel/libldap-dev",
@@ -65,7 +68,9 @@ def test_libraries_are_found_by_their_file_names() -> None:
 
 
 def test_exports_of_a_definition_file_are_read() -> None:
-    text = "LIBRARY x.dll\nEXPORTS\n; a comment\nConnect@12\nName = Other @3 NONAME\nvalue DATA\n?c@@YA\n"
+    text = (
+        "LIBRARY x.dll\nEXPORTS\n; text\nConnect@12\nName = Other @3 NONAME\nvalue DATA\n?c@@YA\n"
+    )
     assert list(made.exported(text)) == ["Connect", "Name", "value"]
 
 
@@ -89,7 +94,8 @@ def test_a_definition_for_every_machine_is_preprocessed_for_x64(tmp_path: Path) 
     (tmp_path / "lib-common").mkdir()
     file = tmp_path / "lib-common" / "ws2_32.def.in"
     file.write_text(
-        "EXPORTS\nsocket\n#ifdef __x86_64__\nonly_on_x64\n#else\nonly_on_x86\n#endif\n", encoding="utf-8"
+        "EXPORTS\nsocket\n#ifdef __x86_64__\nonly_on_x64\n#else\nonly_on_x86\n#endif\n",
+        encoding="utf-8",
     )
     assert list(made.exported(made.definition(file, tmp_path))) == ["socket", "only_on_x64"]
 

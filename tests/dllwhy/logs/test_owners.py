@@ -72,8 +72,8 @@ def test_what_belongs_to_a_system_or_compiler_is_not_taken_from_elsewhere() -> N
 
 def test_every_owner_says_how_it_is_had() -> None:
     entries = yaml.safe_load((owners.DATA / "owners.yaml").read_text(encoding="utf-8"))
-    fields = {"name", "debian", "conda", "vcpkg", "pypi", "headers", "symbols", "libraries", "remedy",
-              "offer_found"}  # fmt: skip
+    ways = {"conda", "vcpkg", "pypi", "remedy", "offer_found", "debian"}
+    fields = {"name", "headers", "symbols", "libraries"} | ways
     for key, entry in entries.items():
         assert entry.keys() <= fields, key
         assert entry["name"], key
@@ -86,7 +86,11 @@ def test_the_data_is_small_enough_for_a_wheel() -> None:
 
 
 def test_the_tables_say_what_they_were_made_from() -> None:
-    for name, source in (("headers", "# Debian "), ("libraries", "# Debian "), ("functions", "# zig")):
+    for name, source in (
+        ("headers", "# Debian "),
+        ("libraries", "# Debian "),
+        ("functions", "# zig"),
+    ):
         assert owners._table(name).startswith(source)
 
 
@@ -105,7 +109,10 @@ def test_asking_is_quick_even_the_first_time() -> None:
 
 
 def test_nothing_is_read_when_the_module_is_imported() -> None:
-    code = "import dllwhy.logs.owners as o; print(o._table.cache_info().misses, o._owners.cache_info().misses)"
+    code = (
+        "import dllwhy.logs.triage, dllwhy.logs.owners as o;"
+        "print(o._table.cache_info().misses, o._owners.cache_info().misses)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
     )

@@ -29,7 +29,7 @@ CAUSES = {
     "machine": (["machine"], "vcvars64.bat"),
     "mingw": (["mingw-object"], "compile that library"),
     "newer-stl": (["newer-stl"], "update the Build Tools"),
-    "no-include-path": (["no-include-path"] * 1, "vcvars64.bat"),
+    "no-include-path": (["no-include-path"], "vcvars64.bat"),
     "no-lib-variable": (["windows-library", "windows-library"], "vcvars64.bat"),
     "no-rc": (["resource-compiler"], "Windows SDK"),
     "no-source": (["compiler-option"], "quotes"),
@@ -78,10 +78,10 @@ def one(text: str, prefixes: tuple[Path, ...] = ()) -> Finding:
 def test_cuda_that_does_not_know_this_visual_studio_is_not_a_program_that_failed() -> None:
     finding = one(
         "building 'demo._gpu' extension\n"
-        "C:\\CUDA\\v11.8\\include\\crt/host_config.h(153): fatal error C1189: #error:  -- unsupported "
-        "Microsoft Visual Studio version! Only the versions between 2017 and 2022 (inclusive) are "
-        "supported! The nvcc flag '-allow-unsupported-compiler' can be used to override this version "
-        "check\nkernel.cu\n"
+        "C:\\CUDA\\v11.8\\include\\crt/host_config.h(153): fatal error C1189: #error:  -- "
+        "unsupported Microsoft Visual Studio version! Only the versions between 2017 and 2022 "
+        "(inclusive) are supported! The nvcc flag '-allow-unsupported-compiler' can be used to "
+        "override this version check\nkernel.cu\n"
         "error: command 'C:\\\\CUDA\\\\v11.8\\\\bin\\\\nvcc.exe' failed with exit code 2\n"
     )
     assert finding.id == "cuda-host-compiler"
@@ -95,7 +95,8 @@ def test_the_library_of_another_python_is_never_offered(tmp_path: Path, library:
     (tmp_path / "libs" / library).write_bytes(b"!<arch>\n")
     finding = one(
         "link.exe /LIBPATH:C:\\app\\python_embeded\\libs /OUT:build\\lib.win-amd64-cpython-313\\"
-        "demo\\_fast.cp313-win_amd64.pyd\nLINK : fatal error LNK1104: cannot open file 'python313.lib'",
+        "demo\\_fast.cp313-win_amd64.pyd\n"
+        "LINK : fatal error LNK1104: cannot open file 'python313.lib'",
         (tmp_path,),
     )
     assert finding.id == "python-library"
@@ -108,7 +109,9 @@ def test_a_wrapped_line_of_a_runtime_mismatch_is_read_whole() -> None:
         "libdemo.lib(codec.obj) : error LNK2038: mismatch detected for 'RuntimeLibrary': "
         "value 'MT_StaticRelease' doesn't match value 'MD_DynamicRelease' in module.obj"
     )
-    finding = one(f"{first[:120]}\n{first[120:]}\nLINK : fatal error LNK1319: 1 mismatches detected")
+    finding = one(
+        f"{first[:120]}\n{first[120:]}\nLINK : fatal error LNK1319: 1 mismatches detected"
+    )
     assert finding.id == "runtime-mismatch"
     assert "MD_DynamicRelease" in finding.cause
 
@@ -132,14 +135,16 @@ def test_what_mingw_compiled_is_never_answered_with_a_dll_of_a_c_runtime(tmp_pat
 
 def test_many_names_of_one_cause_are_told_once() -> None:
     text = "\n".join(
-        f"libbig.a(big.o) : error LNK2019: unresolved external symbol {name} referenced in function f"
+        f"libbig.a(big.o) : error LNK2019: unresolved external symbol {name} referenced in f"
         for name in ("___chkstk_ms", "_Unwind_Resume", "__gxx_personality_seh0")
     )
     assert "_Unwind_Resume" in one(text).cause
 
 
 def test_a_library_is_told_with_where_to_get_it() -> None:
-    finding = one("demo.c(3): fatal error C1083: Cannot open include file: 'cholmod.h': No such file")
+    finding = one(
+        "demo.c(3): fatal error C1083: Cannot open include file: 'cholmod.h': No such file"
+    )
     assert finding.facts == ("cholmod.h: SuiteSparse",)
     assert "conda install -c conda-forge suitesparse" in finding.remedy
     assert "vcpkg install suitesparse:x64-windows" in finding.remedy
