@@ -15,9 +15,8 @@ from itertools import accumulate
 _WORDS = (
     "error", "fail", "fatal", "not ", "n't ", "cannot", "exception", "lnk", "missing", "undefined",
     "unresolved", "redefinition", "unsupported", "unknown", "invalid", "denied", "blocked", "conflict",
-    "require", "too l", "too old", "too m", "no cuda", "no cmake_",
-    "incompatible", "mismatch", "removed", "hint:", "errno", "no such",
-    "no module", "no match", "no python", "no wheels", "exit code", "exit status", "must be", "size changed",
+    "require", "too ", "incompatible", "mismatch", "removed", "hint:", "errno", "no such",
+    "no module", "no match", "no python", "no cuda", "no cmake", "no wheels", "exit code", "exit status", "must be", "size changed",
     "is newer", "operand", "out of memory", "disabled", "older than", "unable", "no versions", "virus",
     "unimplemented", "could", "fehler", "erreur", "erro ", "ошибка", "错误", "錯誤", "エラー", "오류",
     "nicht", "n'est", "no se ", "não ", "non ", "не ", "不", "c4819", "notfound", "_api", "has no ",

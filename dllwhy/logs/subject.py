@@ -15,7 +15,9 @@ _PYTHON = re.compile(
     r"python(3\d{1,2})(?:_d)?\.(?:lib|dll)\b|\bcp(3\d{1,2})-|cpython-(3\d{1,2})\b"
     r"|[Pp]ython[\\/]?(3\d{1,2})[\\/]|[Pp]ython[ /-]?(3\.\d{1,2})\b|-(3\.\d{1,2})[\\/]Release\b"
 )
-_MSVC = re.compile(r"\bLNK\d{4}\b|\bcl\.exe\b|\bfatal error C\d{4}\b|\berror C\d{4}\b|\blink\.exe\b")
+_MSVC = re.compile(
+    r"\bLNK\d{4}\b|\bcl\.exe\b|\bfatal error C\d{4}\b|\berror C\d{4}\b|\blink\.exe\b"
+)
 _MACHINES = {
     "x86": re.compile(r"\btemp\.win32\b|\blib\.win32\b|/MACHINE:X86\b|[Hh]ost[Xx]\d\d[\\/]+x86\b"),
     "arm64": re.compile(r"\bwin[_-]arm64\b|/MACHINE:ARM64\b|[Hh]ost\w+[\\/]+arm64\b", re.IGNORECASE),

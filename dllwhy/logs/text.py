@@ -24,7 +24,9 @@ _ESCAPES = re.compile(
     r"|\x1b[ -/]*[0-~]|\x1b"
 )
 # Control characters, and those that turn the direction of writing: none is passed on to a terminal.
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 # What services put before each line. GitHub: "2026-01-31T12:00:00.1234567Z ", with "job<TAB>step<TAB>"
 # before it in `gh run view --log`, and commands such as "##[error]" and "::error file=x::"
 # (https://docs.github.com/actions/reference/workflow-commands-for-github-actions);

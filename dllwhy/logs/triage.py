@@ -183,7 +183,7 @@ def _matches(pattern: Pattern, log: Log, taken: set[int]) -> list[_Match]:
     """Where a pattern finds lines that no earlier pattern has taken."""
     matches = []
     for match in pattern.pattern.finditer(log.text):
-        start, end = match.span("where" if "where" in pattern.pattern.groupindex else 0)
+        start, end = match.span(_place(match))
         first = log.index(start + _leading_space(match.string[start:end]))
         last = max(first, log.index(end - 1))
         if taken.isdisjoint(range(first, last + 1)):
@@ -192,6 +192,12 @@ def _matches(pattern: Pattern, log: Log, taken: set[int]) -> list[_Match]:
             numbers = range(log.numbers[first], log.numbers[last] + 1)
             matches.append(_Match(numbers, log.line(first), values))
     return matches
+
+
+def _place(match: re.Match[str]) -> str | int:
+    """The group that is the message; the whole match if there is none."""
+    named = (name for name, value in match.groupdict().items() if value)
+    return next((name for name in named if name.rstrip("_") == "where"), 0)
 
 
 def _leading_space(text: str) -> int:
@@ -257,14 +263,14 @@ def _finding(
     )
 
 
-def _may_be_found(group: str, name: str) -> bool:
-    whose = owners.owner(group, name)
-    return whose is None or whose.offer_found
-
-
 def _filled(text: str, values: Mapping[str, str]) -> str:
     """A text with the values of its groups, without the brackets around those that are empty."""
     return re.sub(r" ?\( *\)", "", " ".join(text.format_map(values).split()))
+
+
+def _may_be_found(group: str, name: str) -> bool:
+    whose = owners.owner(group, name)
+    return whose is None or whose.offer_found
 
 
 def _names(group: str, matches: Iterable[_Match]) -> list[str]:
