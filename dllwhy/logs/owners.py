@@ -115,10 +115,11 @@ def _owner_of_symbol(name: str) -> Owner | None:
     if library in ("ucrt.lib", "vcruntime.lib"):
         key = key or "msvc-runtime"
     elif library:
+        stem = library[:-4]
         return Owner(
             f"Windows: {library} of the SDK",
-            f'link {library}: libraries=["{library[:-4]}"] of the Extension in setup.py, or in LINK '
-            f"(MSVC); -l{library[:-4]} (zig, MinGW)",
+            f'link {library}: libraries=["{stem}"] of the Extension in setup.py, or {library} in '
+            f"LINK (MSVC); -l{stem} (zig, MinGW)",
         )
     return _owner(key) if key else None
 
