@@ -94,7 +94,7 @@ def explain(project: Project, pe: str, env: str, windows: str, path: str, add: l
     if not pe:
         raise BuildError("say what to explain: doit explain --pe FILE_OR_PACKAGE [--env DIR]")
     is_file = _given(pe).is_file()
-    folder = _given(env) if env else None if is_file else project.environment
+    folder = _given(env) if env else None if is_file else _built(project)
     folders = path or (os.environ.get("PATH", "") if windows_python.WINDOWS else "")
     explanation = explaining.explain(
         str(_given(pe)) if is_file else pe,
@@ -104,9 +104,26 @@ def explain(project: Project, pe: str, env: str, windows: str, path: str, add: l
         after=tuple(after),
         windows=_edition(windows),
         system32=_system32(windows),
+        default=project.environment if project.environment.is_dir() else None,
     )
     _show(explaining.as_data(explanation), lambda: tree(explanation), as_json)
+    if explanation.exit_status == 2:
+        raise BuildError("whether everything loads cannot be told from here; see the reasons above")
     return explanation.exit_status == 0
+
+
+def _built(project: Project) -> Path:
+    """The environment that is built here.
+
+    Raises:
+        BuildError: it is not there yet.
+    """
+    if not project.environment.is_dir():
+        raise BuildError(
+            f"{project.shown(project.environment)} is not there yet: run doit env, or name "
+            "another Windows Python with --env DIR"
+        )
+    return project.environment
 
 
 def audit(project: Project, env: str, windows: str, as_json: bool) -> bool:
@@ -120,7 +137,7 @@ def audit(project: Project, env: str, windows: str, as_json: bool) -> bool:
 
 
 def _environment(project: Project, env: str, windows: str) -> Environment:
-    folder = _given(env) if env else project.environment
+    folder = _given(env) if env else _built(project)
     return detect_environment(folder, windows=_edition(windows), system32=_system32(windows))
 
 

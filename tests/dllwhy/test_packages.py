@@ -46,5 +46,3 @@ def test_a_folder_is_no_name_of_a_package(environment: Environment, name: str) -
     install(environment, "fast", {"fast/_c.pyd": ""})
     with pytest.raises(DiagnosisError, match=r"give a file \(\.pyd or \.dll\), or the name of"):
         packages.find_package(name, environment)
-
-
