@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -156,18 +155,9 @@ def windows_name(resolution: Resolution) -> str:
 
 
 def _lying(name: str, environment: Environment) -> tuple[Path, ...]:
-    folders = (environment.prefix, *environment.site_folders[1:])
-    found = (path for folder in folders for path in _binaries(folder).get(name, ()))
+    found = packages.lying(name, environment)
     places = ((p, look(Rule.ADDED, p.parent, name, environment)) for p in found)
     return tuple(path for path, place in places if place.outcome == "found")
-
-
-@cache
-def _binaries(folder: Path) -> dict[str, tuple[Path, ...]]:
-    found: dict[str, tuple[Path, ...]] = {}
-    for path in packages.binaries(folder):
-        found[path.name.lower()] = (*found.get(path.name.lower(), ()), path)
-    return found
 
 
 def advice(resolution: Resolution, explanation: Explanation) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def judge(module: Path, imports: Imports, package: Package | None = None) -> Ver
     if not closure.missing:
         return Verdict(closure)
     notes = []
-    for top, why in _others(module, imports, package):
+    for top, why in _others(module, closure, imports, package):
         extended = imports.after(top, state)
         if extended == state:
             continue
@@ -87,23 +87,30 @@ def _load(module: Path, state: State) -> Closure:
     return loader.closure(module, state.environment, loaded=state.loaded, places=places)
 
 
-def _others(module: Path, imports: Imports, package: Package | None) -> Iterator[tuple[str, str]]:
-    """The other packages that are likely to be imported before a module, each with the reason."""
+def _others(
+    module: Path, closure: Closure, imports: Imports, package: Package | None
+) -> Iterator[tuple[str, str]]:
+    """The packages that bring what is missing and are likely to be imported before, with why.
+
+    These are the ones that the package requires, and those that its sources import.
+    """
     environment = imports.environment
-    tops = (
-        package.tops
-        if package and package.tops
-        else frozenset(packages.top_names(module, environment))
-    )
-    told = set(tops)
+    names = {dll_name(resolution.name) for resolution in closure.missing}
+    files = (file for name in names for file in packages.lying(name, environment))
+    bringing = {top for file in files for top in packages.bringing(file, environment)}
+    tops = frozenset(packages.top_names(module, environment))
+    if package and package.tops:
+        tops |= package.tops
+    if not bringing - tops:
+        return
     for top in packages.required_tops(tops, environment):
-        told.add(top)
-        yield top, "it is required"
+        if top in bringing - tops:
+            bringing.discard(top)
+            yield top, "it is required"
     for folder in environment.site_folders:
         for top in sorted(tops):
             for name, source in modules.imported_tops(folder / top).items():
-                if name not in told:
-                    told.add(name)
+                if name in bringing - tops:
                     yield name, f"{source} imports it"
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import Environment
 from dllwhy.imports.modules import is_for
+from dllwhy.pe import read_pe
 
 BINARIES = (".pyd", ".dll")
 _SHARED = ("..", "__pycache__", "bin", "Scripts")  # no name that can be imported
@@ -82,10 +83,33 @@ def _binaries_of(name: str, tops: frozenset[str], environment: Environment) -> P
         others = tuple(file for file in extensions if file not in usable)
         if extensions:
             return Package(name, tops, usable, others)
-        if files:
+        libraries = tuple(file for file in files if _is_usable(file, environment))
+        if libraries:
             note = f"{name} has no extension module; its DLLs are loaded by their path"
-            return Package(name, tops, tuple(files), (), note)
+            return Package(name, tops, libraries, (), note)
     return Package(name, tops, ())
+
+
+def _is_usable(file: Path, environment: Environment) -> bool:
+    """Whether a DLL is for this machine; a package may bring one for each."""
+    try:
+        return read_pe(file).machine == environment.machine
+    except DiagnosisError:
+        return True  # damaged, and told as such
+
+
+def lying(name: str, environment: Environment) -> tuple[Path, ...]:
+    """Return the files of the environment that are called `name`, which is in lower case."""
+    folders = (environment.prefix, *environment.site_folders[1:])
+    return tuple(path for folder in folders for path in _by_name(folder).get(name, ()))
+
+
+@cache
+def _by_name(folder: Path) -> dict[str, tuple[Path, ...]]:
+    found: dict[str, tuple[Path, ...]] = {}
+    for path in binaries(folder):
+        found[path.name.lower()] = (*found.get(path.name.lower(), ()), path)
+    return found
 
 
 def required_tops(tops: frozenset[str], environment: Environment) -> tuple[str, ...]:
@@ -106,6 +130,16 @@ def top_names(file: Path, environment: Environment) -> tuple[str, ...]:
             top = file.relative_to(folder.absolute()).parts[0]
             return top.partition(".")[0], top
     return ()
+
+
+def bringing(file: Path, environment: Environment) -> frozenset[str]:
+    """Return the top-level names of the distribution that an installed file belongs to.
+
+    "numpy" for a file in numpy.libs; none for a file elsewhere.
+    """
+    names = frozenset(top_names(file, environment))
+    dists = (dist.tops for dist in _index(environment).values() if names & dist.tops)
+    return names.union(*dists)
 
 
 def binaries(folder: Path) -> Iterator[Path]:

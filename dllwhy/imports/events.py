@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 Kind = Literal["add", "close", "set", "path", "load", "import"]
+KINDS = get_args(Kind)
 
 
 @dataclass(frozen=True)
