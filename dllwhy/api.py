@@ -17,6 +17,7 @@ from dllwhy.audit import Finding, audit
 from dllwhy.errors import DiagnosisError
 from dllwhy.explain import Explanation, explain
 from dllwhy.flavour import Environment, detect_environment, environment_around
+from dllwhy.imports.events import Event
 from dllwhy.windows import find_edition
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def explain_load(
     added: Iterable[Path] = (),
     after: Iterable[str] = (),
     default: Path | None = None,
+    observe: str | None = None,
 ) -> Explanation:
     """Explain why a file, or the modules of an installed package, load or do not.
 
@@ -56,20 +58,36 @@ def explain_load(
         added: folders that the program gives to os.add_dll_directory, in that order.
         after: packages that are imported before.
         default: by default `here.default_environment()`.
+        observe: a module to import in that Python, on Windows: what this does counts then, instead
+            of what the sources of the packages tell.
 
     Raises:
-        DiagnosisError: there is no such file, package, environment or Windows.
+        DiagnosisError: there is no such file, package, environment or Windows, or the import
+            cannot be observed.
     """
     around = environment_around(Path(target)) if Path(target).is_file() else None
+    folder = env or around or default or here.default_environment()
     return explain(
         str(target),
-        env or around or default or here.default_environment(),
+        folder,
+        observed=_observed(observe, folder) if observe else None,
         path=here.search_path() if path is None else tuple(path),
         added=tuple(added),
         after=tuple(after),
         windows=find_edition(windows or "11"),
         system32=None if windows else here.system32(),
     )
+
+
+def _observed(module: str, folder: Path) -> Sequence[Event]:
+    """What the import of a module does in the Python of a folder."""
+    if not here.WINDOWS:
+        raise DiagnosisError("An import can be observed on Windows only: it runs that Python.")
+    from dllwhy.observe import observe
+
+    environment = detect_environment(folder.absolute())
+    programs = environment.prefix / "Scripts" if environment.is_venv else environment.root
+    return observe(f"import {module}", [programs / "python.exe"]).events
 
 
 def read_environment(

@@ -146,6 +146,12 @@ def _explain(arguments: list[str]) -> int:
         metavar="FOLDERS",
         help=f"PATH, with {os.pathsep} between them (default: on Windows this machine's)",
     )
+    parser.add_argument(
+        "--observe",
+        metavar="MODULE",
+        help="on Windows: import it in that Python, and take what it does for its DLLs instead of "
+        "what the sources tell",
+    )
     parser.add_argument("--version", action="version", version=f"dllwhy {__version__}")
     given = parser.parse_args(arguments)
 
@@ -158,7 +164,7 @@ def _explain(arguments: list[str]) -> int:
         return explained(
             explain_load(
                 target, given.env, windows=given.windows, path=path, added=given.add,
-                after=given.after,
+                after=given.after, observe=given.observe,
             )
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any, Callable  # noqa: UP035 - Python 3.8 too
+from typing import Any, Callable
 
 
 def main(output: str, statement: str) -> int:

@@ -149,6 +149,7 @@ def test_the_version_is_that_of_the_package(capsys):
         (["package", "--env", "nowhere"], "nowhere is not a Python environment for Windows"),
         (["nowhere.pyd", "--env", "PYTHON"], "nowhere.pyd cannot be read"),
         (["tests", "--env", "PYTHON"], "tests is"),
+        (["package", "--env", "PYTHON", "--observe", "package"], "on Windows only"),
         (["log"], "FILE"),
         (["log", "nowhere.log"], "nowhere.log cannot be read"),
         (["log", "tests"], "tests is a folder"),

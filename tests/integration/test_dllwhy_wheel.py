@@ -105,9 +105,20 @@ def test_ctypes_message_is_answered_too(ask, python):
     assert "does not load: missing other.dll" in done.stdout
 
 
-@pytest.mark.parametrize("page", ["cp1252", "cp437"])
-def test_a_console_that_lacks_the_letters_of_a_path_ends_no_run(ask, page: str):
-    done = ask("-m", "dllwhy", "broken", PYTHONIOENCODING=page, PYTHONUTF8="0")
+def test_what_an_import_does_can_be_observed(ask, python):
+    folder = python.parent / PACKAGES / "adds"
+    make_dll(folder / "module.cp311-win_amd64.pyd", ["hidden.dll"])
+    make_dll(folder / "elsewhere" / "hidden.dll")
+    name = f"bytes.fromhex({b'elsewhere'.hex()!r}).decode()"  # more than a reader of sources sees
+    text = f"import os\nos.add_dll_directory(os.path.join(os.path.dirname(__file__), {name}))\n"
+    (folder / "__init__.py").write_text(text, encoding="utf-8")
+    file = str(folder / "module.cp311-win_amd64.pyd")
+    assert ask("-m", "dllwhy", file).returncode != 0
+    assert ask("-m", "dllwhy", "--observe", "adds", file).returncode == 0
+
+
+def test_a_console_that_lacks_the_letters_of_a_path_ends_no_run(ask):
+    done = ask("-m", "dllwhy", "broken", PYTHONIOENCODING="cp1252", PYTHONUTF8="0")
     assert done.returncode == 1
     assert "missing other.dll" in done.stdout and "Traceback" not in done.stdout
 
