@@ -8,6 +8,7 @@ as_data(explanation) -> the same for programs
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -266,9 +267,13 @@ def _row(resolution: Resolution, explanation: Explanation) -> dict[str, Any]:
     }
 
 
+# Windows' Python says "lib" of the folder "Lib".
+_CASE = re.IGNORECASE if os.name == "nt" else re.RegexFlag(0)
+
+
 def shown(path: Path | str, environment: Environment) -> str:
     """Return a path, or a text with paths, without the environment's folder in front."""
     text = str(path)
     for folder in (*environment.site_folders, environment.prefix):
-        text = text.replace(str(folder) + os.sep, "")
+        text = re.sub(re.escape(str(folder) + os.sep), "", text, flags=_CASE)
     return "the environment's folder" if text == str(environment.prefix) else text
