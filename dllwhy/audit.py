@@ -6,18 +6,23 @@ Each module is loaded by the simulator as the first of its process, with the fol
 package and that package's requirements add.
 """
 
+from __future__ import annotations
+
 import filecmp
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dllwhy import loader, packages, pe, windows
 from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import Environment
+from dllwhy.functions import WRONG_VERSION
+from dllwhy.imports.modules import is_for
+from dllwhy.imports.process import Imports, State
+from dllwhy.judge import Verdict, judge
 from dllwhy.loader import Closure
-from dllwhy.search import DAMAGED
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -63,9 +68,10 @@ def audit(environment: Environment) -> list[Finding]:
             usable.append(file)
         else:
             findings.append(_wrong_machine(file, machine, environment))
-    closures = list(_closures(usable, environment))
-    findings += _missing(closures, environment)
-    findings += _functions(closures)
+    verdicts = list(_verdicts(usable, environment))
+    closures = [verdict.closure for verdict in verdicts]
+    findings += _missing(verdicts, environment)
+    findings += _functions(verdicts)
     findings += _clashes(usable, closures, environment)
     findings += _runtimes(closures, environment)
     findings += _signatures(usable, environment)
@@ -78,22 +84,20 @@ def _is_out_of_sight(file: Path, environment: Environment) -> bool:
     return hidden not in environment.site_folders and file.is_relative_to(hidden)
 
 
-def _closures(files: Iterable[Path], environment: Environment) -> Iterator[Closure]:
-    """Load every module; then every DLL that no module brings in, as code might by its path."""
-    directories: dict[tuple[str, ...], tuple[Path, ...]] = {}
+def _verdicts(files: Iterable[Path], environment: Environment) -> Iterator[Verdict]:
+    """Load every module; then every DLL that no module brings in, as code might by its path.
+
+    Modules for other Pythons are passed over, as this one does.
+    """
+    imports = Imports(State(environment, loader.startup(environment)))
     reached: set[Path] = set()
     modules_first = sorted(files, key=lambda path: path.suffix.lower() != ".pyd")
     for file in modules_first:
-        if file in reached:
+        if file in reached or not is_for(file, environment):
             continue
-        tops = packages.top_names(file, environment)
-        if tops not in directories:
-            added = packages.dll_directories(tops, environment)
-            directories[tops] = (*added, *environment.added_directories)
-        searched = replace(environment, added_directories=directories[tops])
-        closure = loader.closure(file, searched)
-        reached |= {file, *closure.files}
-        yield closure
+        verdict = judge(file, imports)
+        reached |= {file, *verdict.closure.files}
+        yield verdict
 
 
 def _damaged(file: Path, error: DiagnosisError) -> Finding:
@@ -110,21 +114,25 @@ def _wrong_machine(file: Path, machine: str, environment: Environment) -> Findin
     )
 
 
-def _missing(closures: Iterable[Closure], environment: Environment) -> Iterator[Finding]:
+def _missing(verdicts: Iterable[Verdict], environment: Environment) -> Iterator[Finding]:
     """One finding for each DLL that a file lacks, whichever modules bring that file in."""
-    by_need: dict[tuple[Path, str], list[Path]] = defaultdict(list)
-    for closure in closures:
-        for resolution in closure.missing:
-            if any(place.outcome == DAMAGED for place in resolution.tried):
+    by_need: dict[tuple[Path, str], list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        for resolution in verdict.closure.missing:
+            if any(place.ends for place in resolution.tried):
                 continue  # a finding of its own
-            by_need[resolution.importer, resolution.name].append(closure.module)
-    for (importer, name), modules in by_need.items():
+            by_need[resolution.importer, resolution.name].append(verdict)
+    for (importer, name), needing in by_need.items():
         provider = windows.provider(name, environment.windows, environment.machine)
+        failing = [verdict.closure.module for verdict in needing if verdict.fails]
+        told = f"which is nowhere that the loader looks{_and_others(failing, importer)}"
+        if not failing:
+            told = f"and it cannot be told where that is: {needing[0].untold[0]}"
         yield Finding(
             "missing",
-            any(module.suffix.lower() == ".pyd" for module in modules),
+            any(module.suffix.lower() == ".pyd" for module in failing),
             importer,
-            f"needs {name}, which is nowhere that the loader looks{_and_others(modules, importer)}",
+            f"needs {name}, {told}",
             f"{name} is {provider.what}: {provider.remedy}" if provider else f"find {name}",
         )
 
@@ -138,44 +146,17 @@ def _and_others(modules: list[Path], importer: Path) -> str:
     )
 
 
-def _functions(closures: Iterable[Closure]) -> Iterator[Finding]:
-    """Functions that a DLL is asked for and does not have: WinError 127 on import."""
-    seen = set()
-    for closure in closures:
-        for resolution in closure.resolutions:
-            pair = resolution.importer, resolution.found
-            if resolution.delay or resolution.found is None or pair in seen:
-                continue
-            seen.add(pair)
-            wanted = pe.imported_symbols(resolution.importer).get(resolution.name.lower(), ())
-            named = sorted(name for name in wanted if not name.startswith("#"))
-            ends = [_follow(resolution.found, name, closure) for name in named]
-            by_file: dict[Path, list[str]] = defaultdict(list)
-            for file, name in ends:
-                if name not in pe.exports(file):
-                    by_file[file].append(name)
-            for file, lacking in by_file.items():
-                more = f" and {len(lacking) - 1} more" * (len(lacking) > 1)
-                yield Finding(
-                    "function",
-                    True,
-                    resolution.importer,
-                    f"calls {lacking[0]}{more}, which {file} does not export",
-                    "use the versions of the two that were built for each other",
-                )
-
-
-def _follow(file: Path, name: str, closure: Closure) -> tuple[Path, str]:
-    """Follow a function through forwarders to where it is, or should be."""
-    seen = set()
-    while (file, name) not in seen and (target := pe.forwarders(file).get(name)):
-        seen.add((file, name))
-        library, _, there = target.rpartition(".")
-        module = closure.loaded.get(windows.dll_name(library))
-        if module is None or module.path is None or not module.path.is_file():
-            break  # Windows' own, or missing
-        file, name = module.path, there
-    return file, name
+def _functions(verdicts: Iterable[Verdict]) -> Iterator[Finding]:
+    """Functions that a DLL is asked for and does not have."""
+    lacking = (lack for verdict in verdicts for lack in verdict.closure.lacking)
+    for lack in dict.fromkeys(lacking):
+        yield Finding(
+            "function",
+            True,
+            lack.importer,
+            f"calls {lack.title}, which {lack.dll} does not export",
+            WRONG_VERSION,
+        )
 
 
 def _clashes(
@@ -201,7 +182,7 @@ def _clashes(
         if len(different) < 2:
             continue
         versions = [pe.version_info(path) or f"{path.stat().st_size:,} bytes" for path in different]
-        told = ", ".join(f"{path} ({v})" for path, v in zip(different, versions, strict=True))
+        told = ", ".join(f"{path} ({v})" for path, v in zip(different, versions))
         winner = started[name].path if name in started else None
         wins = f"{winner} always wins" if winner else "the one that is loaded first wins"
         yield Finding(
@@ -274,7 +255,7 @@ def as_data(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     ]
 
 
-def table(findings: Iterable[Finding], environment: Environment) -> "Table":
+def table(findings: Iterable[Finding], environment: Environment) -> Table:
     """Return findings as a table that rich prints, paths without the environment's folder."""
     from rich.table import Table
     from rich.text import Text

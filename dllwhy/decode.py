@@ -6,6 +6,8 @@ Programs in a Command Prompt write in the code page of the console, which Window
 https://learn.microsoft.com/windows/console/console-code-pages
 """
 
+from __future__ import annotations
+
 import codecs
 import locale
 import sys
@@ -32,5 +34,5 @@ def decoded(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        page = "oem" if sys.platform == "win32" else locale.getencoding()
+        page = "oem" if sys.platform == "win32" else locale.getpreferredencoding(False)
         return data.decode(page, errors="replace")

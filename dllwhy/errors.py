@@ -1,5 +1,7 @@
 """The one exception for a question that cannot be answered."""
 
+from __future__ import annotations
+
 
 class DiagnosisError(Exception):
     """A question that cannot be answered, told in one line.

@@ -5,18 +5,23 @@ tree(explanation)    -> a tree for people (rich)
 as_data(explanation) -> the same for programs
 """
 
+from __future__ import annotations
+
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from dllwhy import loader, packages, pe, windows
 from dllwhy.errors import DiagnosisError
-from dllwhy.flavour import Environment, detect_environment
+from dllwhy.flavour import Environment, detect_environment, environment_around
+from dllwhy.imports.events import Event
+from dllwhy.imports.process import Imports, State
+from dllwhy.judge import Verdict, judge
 from dllwhy.loader import Closure, Resolution, Rule
-from dllwhy.search import DAMAGED, look
+from dllwhy.search import library_order, look
 
 
 @dataclass(frozen=True)
@@ -25,25 +30,36 @@ class Explanation:
 
     Attributes:
         target: what was asked for.
-        closures: one for each module, as if it were the first in its process after `after`.
+        environment: with the folders that the packages add.
+        verdicts: one for each module, as if it were the first of its package in the process.
         elsewhere: missing DLLs that lie somewhere in the environment, where the loader does not
             look: {name: files}.
+        notes: what else there is to know, a line each.
     """
 
     target: str
     environment: Environment
-    closures: tuple[Closure, ...]
+    verdicts: tuple[Verdict, ...]
     elsewhere: Mapping[str, tuple[Path, ...]]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def closures(self) -> tuple[Closure, ...]:
+        """What the verdicts are about."""
+        return tuple(verdict.closure for verdict in self.verdicts)
 
     @property
     def exit_status(self) -> int:
-        """0 if every module loads, otherwise 1."""
-        return 0 if all(closure.loads for closure in self.closures) else 1
+        """0 if every module loads, 1 if one does not, 2 if it cannot be told of one."""
+        if all(closure.loads for closure in self.closures):
+            return 0
+        return 1 if any(v.fails for v in self.verdicts) else 2
 
 
 def explain(target: str, env: Path | None = None, *, base: Path | None = None,
             path: tuple[Path, ...] = (), added: tuple[Path, ...] = (), after: tuple[str, ...] = (),
-            windows: str = "11", system32: Path | None = None) -> Explanation:  # fmt: skip
+            windows: str = "11", system32: Path | None = None, default: Path | None = None,
+            observed: Sequence[Event] | None = None) -> Explanation:  # fmt: skip
     """Explain how a file, or the modules of an installed package, find their DLLs.
 
     Args:
@@ -53,6 +69,9 @@ def explain(target: str, env: Path | None = None, *, base: Path | None = None,
         added: folders given to os.add_dll_directory besides those that the packages' own
             sources tell of, in the order of the calls.
         after: packages that are imported before. All their modules count as loaded.
+        default: the environment for a file that lies in none.
+        observed: what a run of the import did (`dllwhy.observe`), instead of what the sources
+            tell of.
 
     Raises:
         DiagnosisError: there is no such file, package or environment.
@@ -62,7 +81,7 @@ def explain(target: str, env: Path | None = None, *, base: Path | None = None,
     if is_file:
         pe.read_pe(file)  # tells if it is not there
         file = file.absolute()
-    folder = env or (_environment_of(file) if is_file else None)
+    folder = env or (environment_around(file) if is_file else None) or default
     if folder is None:
         raise DiagnosisError(
             f"No Windows Python environment is around {target}: name one with --env FOLDER "
@@ -72,22 +91,58 @@ def explain(target: str, env: Path | None = None, *, base: Path | None = None,
         folder.absolute(), base=base, path=path, windows=windows, system32=system32
     )
     if is_file:
-        modules: tuple[Path, ...] = (file,)
-        directories = directories_for(file, environment)
+        package = packages.Package(target, frozenset(), (file,))
     else:
         package = packages.find_package(target, environment)
-        modules, directories = package.modules, package.dll_directories
-    loaded = loader.startup(environment)
-    for name in after:
-        package = packages.find_package(name, environment)
-        environment = _with_added(package.dll_directories, environment)
-        for module in package.modules:
-            loaded = dict(loader.closure(module, environment, loaded=loaded).loaded)
-    environment = _with_added((*reversed(added), *directories), environment)
-    closures = tuple(loader.closure(module, environment, loaded=loaded) for module in modules)
-    missing = {windows_name(r) for closure in closures for r in closure.missing}
+    environment = _with_added(tuple(reversed(added)), environment)
+    start = _after(after, State(environment, loader.startup(environment)))
+    imports = Imports(start, observed)
+    verdicts = [judge(module, imports, package) for module in package.modules]
+    if not package.modules:
+        verdicts = [_of_another_python(module, imports.start) for module in package.passed_over]
+    searched = dict.fromkeys(
+        folder for v in verdicts for folder in v.closure.environment.added_directories
+    )
+    environment = _with_added(tuple(searched), environment)
+    missing = {windows_name(r) for v in verdicts for r in v.closure.missing}
     elsewhere = {name: files for name in sorted(missing) if (files := _lying(name, environment))}
-    return Explanation(target, environment, closures, elsewhere)
+    unsettled = [v.with_elsewhere(set(elsewhere)) for v in verdicts]
+    return Explanation(target, environment, tuple(unsettled), elsewhere, _notes(package))
+
+
+def _after(names: Sequence[str], state: State) -> State:
+    """The process after packages were imported, with all their modules."""
+    for name in names:
+        package = packages.find_package(name, state.environment)
+        imports = Imports(state)
+        state = imports.start
+        for top in sorted(package.tops):
+            state = imports.after(top, state)
+        for module in package.modules:
+            places = None
+            if module.suffix.lower() == ".dll":
+                places = library_order(module, None, state.environment)
+            loaded = loader.closure(
+                module, state.environment, loaded=state.loaded, places=places
+            ).loaded
+            state = State(state.environment, loaded)
+    return state
+
+
+def _of_another_python(module: Path, state: State) -> Verdict:
+    environment = state.environment
+    takes = f".cp{environment.abi}-...pyd and .pyd"
+    problem = f"its name is that of a module for another Python; this one takes {takes}"
+    return Verdict(Closure(module, environment, (), state.loaded, problem))
+
+
+def _notes(package: packages.Package) -> tuple[str, ...]:
+    notes = [package.note] if package.note else []
+    if package.modules and package.passed_over:
+        names = ", ".join(file.name for file in package.passed_over[:3])
+        more = f" and {len(package.passed_over) - 3} more" * (len(package.passed_over) > 3)
+        notes.append(f"passed over, as this Python does: {names}{more}, for another Python")
+    return tuple(notes)
 
 
 def _with_added(folders: tuple[Path, ...], environment: Environment) -> Environment:
@@ -100,33 +155,10 @@ def windows_name(resolution: Resolution) -> str:
     return windows.dll_name(resolution.name)
 
 
-def _environment_of(file: Path) -> Path | None:
-    """The closest folder above `file` that is a Python environment for Windows."""
-    for folder in file.parents:
-        if (folder / "pyvenv.cfg").is_file() or next(folder.glob("python3*.dll"), None):
-            return folder
-    return None
-
-
-def directories_for(file: Path, environment: Environment) -> tuple[Path, ...]:
-    """Return the folders that an installed file's package adds; none for a file elsewhere."""
-    tops = packages.top_names(file, environment)
-    return packages.dll_directories(tops, environment) if tops else ()
-
-
 def _lying(name: str, environment: Environment) -> tuple[Path, ...]:
-    folders = (environment.prefix, *environment.site_folders[1:])
-    found = (path for folder in folders for path in _binaries(folder).get(name, ()))
+    found = packages.lying(name, environment)
     places = ((p, look(Rule.ADDED, p.parent, name, environment)) for p in found)
     return tuple(path for path, place in places if place.outcome == "found")
-
-
-@cache
-def _binaries(folder: Path) -> dict[str, tuple[Path, ...]]:
-    found: dict[str, tuple[Path, ...]] = {}
-    for path in packages.binaries(folder):
-        found[path.name.lower()] = (*found.get(path.name.lower(), ()), path)
-    return found
 
 
 def advice(resolution: Resolution, explanation: Explanation) -> tuple[str, ...]:
@@ -137,16 +169,10 @@ def advice(resolution: Resolution, explanation: Explanation) -> tuple[str, ...]:
         lines.append(shown(resolution.problem, environment))
     for path in explanation.elsewhere.get(windows_name(resolution), ())[:2]:
         if not resolution.problem or str(path) not in resolution.problem:
-            remedy = "on PATH" if environment.searches_path else "after os.add_dll_directory"
-            lines.append(
-                f"{shown(path, environment)} has that name, but its folder is not searched: it "
-                f"counts if its package is imported first, or {remedy}"
-            )
-    assemblies = pe.assemblies(resolution.importer)
-    if assemblies:
-        lines.append(f"{resolution.importer.name}'s manifest asks for {', '.join(assemblies)}")
+            why = _why_not(path, resolution, environment)
+            lines.append(f"{shown(path, environment)} has that name, but {why}")
     provider = _provider(resolution, environment)
-    if any(place.outcome == DAMAGED for place in resolution.tried):
+    if any(place.ends for place in resolution.tried):
         lines.append("To do: install its package again, or copy the DLL anew.")
     elif provider:
         lines += [f"It is {provider.what}.", f"To do: {provider.remedy}."]
@@ -156,6 +182,16 @@ def advice(resolution: Resolution, explanation: Explanation) -> tuple[str, ...]:
             "or pack the wheel with delvewheel."
         )
     return tuple(lines)
+
+
+def _why_not(path: Path, resolution: Resolution, environment: Environment) -> str:
+    """Why a file of the right name is not used."""
+    if any(place.ends for place in resolution.tried) and path.parent in {
+        environment.root, resolution.importer.parent, *environment.added_directories
+    }:  # fmt: skip
+        return "it is not reached: the search ends at the damaged file"
+    remedy = "on PATH" if environment.searches_path else "after os.add_dll_directory"
+    return f"its folder is not searched: it counts if its package is imported first, or {remedy}"
 
 
 def _provider(resolution: Resolution, environment: Environment) -> windows.Provider | None:
@@ -176,17 +212,31 @@ def as_data(explanation: Explanation) -> dict[str, Any]:
             "path": [str(path) for path in environment.path],
         },
         "loads": explanation.exit_status == 0,
-        "modules": [
+        "notes": list(explanation.notes),
+        "modules": [_module(verdict, explanation) for verdict in explanation.verdicts],
+    }
+
+
+def _module(verdict: Verdict, explanation: Explanation) -> dict[str, Any]:
+    closure = verdict.closure
+    return {
+        "file": str(closure.module),
+        "loads": None if verdict.untold else closure.loads,
+        "untold": list(verdict.untold),
+        "notes": list(verdict.notes),
+        "problem": closure.problem,
+        "files": [str(path) for path in closure.files],
+        "missing": [r.name for r in closure.missing],
+        "lacking": [
             {
-                "file": str(closure.module),
-                "loads": closure.loads,
-                "problem": closure.problem,
-                "files": [str(path) for path in closure.files],
-                "missing": [r.name for r in closure.missing],
-                "imports": [_row(r, explanation) for r in closure.resolutions],
+                "importer": str(lack.importer),
+                "dll": str(lack.dll),
+                "functions": list(lack.functions),
+                "error": lack.error,
             }
-            for closure in explanation.closures
+            for lack in closure.lacking
         ],
+        "imports": [_row(r, explanation) for r in closure.resolutions],
     }
 
 
@@ -217,9 +267,13 @@ def _row(resolution: Resolution, explanation: Explanation) -> dict[str, Any]:
     }
 
 
+# Windows' Python says "lib" of the folder "Lib".
+_CASE = re.IGNORECASE if os.name == "nt" else re.RegexFlag(0)
+
+
 def shown(path: Path | str, environment: Environment) -> str:
     """Return a path, or a text with paths, without the environment's folder in front."""
     text = str(path)
     for folder in (*environment.site_folders, environment.prefix):
-        text = text.replace(str(folder) + os.sep, "")
+        text = re.sub(re.escape(str(folder) + os.sep), "", text, flags=_CASE)
     return "the environment's folder" if text == str(environment.prefix) else text

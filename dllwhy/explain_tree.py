@@ -1,6 +1,8 @@
 """An explanation as a tree for people: all of one module, or the gist of a package's many."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.text import Text
@@ -9,8 +11,11 @@ from rich.tree import Tree
 from dllwhy import windows
 from dllwhy.explain import Explanation, advice, shown
 from dllwhy.flavour import Environment
+from dllwhy.functions import WRONG_VERSION
+from dllwhy.judge import Verdict
 from dllwhy.loader import Closure, Resolution, Rule
 
+_DEEPEST = 20
 _OWN = (Rule.SYSTEM, Rule.KNOWN)  # brought by Windows
 
 
@@ -29,47 +34,91 @@ def tree(explanation: Explanation) -> Tree:
         present = [path for path in environment.added_directories if path.is_dir()]
         folders = ", ".join(shown(path, environment) for path in present) or "none of them there"
         root.add(Text(f"folders given to add_dll_directory: {folders}", "dim"))
-    many = len(explanation.closures) > 1
-    loading = [closure for closure in explanation.closures if closure.loads]
+    for note in explanation.notes:
+        root.add(Text(note, "dim"))
+    many = len(explanation.verdicts) > 1
+    loading = [verdict for verdict in explanation.verdicts if verdict.closure.loads]
     if many and loading:
-        files = {path for closure in loading for path in closure.files}
-        branch = root.add(
-            Text(f"{len(loading)} of {len(explanation.closures)} modules load", "green")
-        )
-        if files:
-            branch.add(Text("with " + _listing(files, environment)))
+        _add_loading(root, loading, explanation)
     told: set[str] = set()
-    for closure in explanation.closures:
-        if not (many and closure.loads):
-            _add_module(root, closure, explanation, told, only_failing=many)
+    for verdict in explanation.verdicts:
+        if not (many and verdict.closure.loads):
+            _add_module(root, verdict, explanation, told, only_failing=many)
     return root
 
 
+def _add_loading(root: Tree, loading: Sequence[Verdict], explanation: Explanation) -> None:
+    """The modules that load, in a few lines: what they bring in, and what they get instead."""
+    environment = explanation.environment
+    files = {path for verdict in loading for path in verdict.closure.files}
+    count = f"{len(loading)} of {len(explanation.verdicts)} modules load"
+    branch = root.add(Text(count, "green"))
+    if files:
+        branch.add(Text("with " + _listing(files, environment)))
+    notes = (note for verdict in loading for note in verdict.notes)
+    clashes = (
+        f"{r.name}: {shown(r.problem, environment)}"
+        for verdict in loading
+        for r in verdict.closure.resolutions
+        if r.problem and r.rule is Rule.LOADED and not r.delay
+    )
+    for line in dict.fromkeys((*notes, *clashes)):
+        branch.add(Text(line, "yellow"))
+
+
 def _add_module(
-    root: Tree, closure: Closure, explanation: Explanation, told: set[str], *, only_failing: bool
+    root: Tree, verdict: Verdict, explanation: Explanation, told: set[str], *, only_failing: bool
 ) -> None:
-    name = shown(closure.module, explanation.environment)
+    closure = verdict.closure
+    environment = explanation.environment
+    name = shown(closure.module, environment)
+    lacking = ", ".join(dict.fromkeys(r.name for r in closure.missing))
     if closure.problem:
         root.add(Text(f"{name} does not load: {closure.problem}", "red"))
         return
     if closure.loads:
         branch = root.add(Text(f"{name} loads", "green"))
-    else:
-        lacking = ", ".join(dict.fromkeys(r.name for r in closure.missing))
+    elif verdict.untold:
+        branch = root.add(Text(f"{name}: it cannot be told from here where {lacking} is", "yellow"))
+        _add_reasons(branch, verdict.untold, told)
+    elif closure.missing:
         branch = root.add(Text(f"{name} does not load: missing {lacking}", "red"))
-    by_importer: dict[Path, list[Resolution]] = {}
-    for resolution in closure.resolutions:
-        by_importer.setdefault(resolution.importer, []).append(resolution)
-    failing = _failing(closure) if only_failing else None
-    _add_imports(branch, closure.module, by_importer, explanation, told, failing)
+    else:
+        first = closure.lacking[0]
+        text = f"{name} does not load: {first.dll.name} lacks {first.title}"
+        branch = root.add(Text(f"{text} (WinError {first.error})", "red"))
+    for note in verdict.notes:
+        branch.add(Text(note, "dim"))
+    for lack in closure.lacking:
+        text = (
+            f"{lack.importer.name} calls {lack.title}, which {shown(lack.dll, environment)} lacks"
+        )
+        branch.add(Text(text, "bold red")).add(Text(f"To do: {WRONG_VERSION}.", "yellow"))
+    _add_imports(branch, closure, explanation, told, only_failing)
+
+
+def _add_reasons(branch: Tree, reasons: Iterable[str], told: set[str]) -> None:
+    for reason in reasons:
+        if reason not in told:
+            branch.add(Text(f"because {reason}", "yellow"))
+            told.add(reason)
+    remedy = (
+        "To do: give the folder with --add, or what is imported before with --after; or run it."
+    )
+    if remedy not in told:
+        branch.add(Text(remedy, "yellow"))
+        told.add(remedy)
 
 
 def _failing(closure: Closure) -> set[Path]:
     """The files on the way from the module to what is missing."""
     importer_of = {r.found: r.importer for r in closure.resolutions if r.rule is not Rule.LOADED}
     result: set[Path] = set()
-    for resolution in closure.missing:
-        file: Path | None = resolution.importer
+    for importer in (
+        *(r.importer for r in closure.missing),
+        *(k.importer for k in closure.lacking),
+    ):
+        file: Path | None = importer
         while file is not None and file not in result:
             result.add(file)
             file = importer_of.get(file)
@@ -77,31 +126,26 @@ def _failing(closure: Closure) -> set[Path]:
 
 
 def _add_imports(
-    branch: Tree,
-    importer: Path,
-    by_importer: Mapping[Path, Sequence[Resolution]],
-    explanation: Explanation,
-    told: set[str],
-    failing: set[Path] | None,
+    branch: Tree, closure: Closure, explanation: Explanation, told: set[str], only_failing: bool
 ) -> None:
+    """The imports of a module, and below each file its own; a chain may be very long."""
     environment = explanation.environment
-    imports = by_importer.get(importer, ())
-    for resolution in imports:
+    failing = _failing(closure) if only_failing else None
+    by_importer: dict[Path, list[Resolution]] = {}
+    for resolution in closure.resolutions:
+        by_importer.setdefault(resolution.importer, []).append(resolution)
+    # The order in which lines are told is the order of the tree, so that "see above" is right.
+    stack = [(branch, 0, iter(by_importer.get(closure.module, ())))]
+    if failing is None:
+        _add_summary(branch, by_importer.get(closure.module, ()), environment)
+    while stack:
+        node, depth, imports = stack[-1]
+        resolution = next(imports, None)  # type: ignore[assignment]
+        if resolution is None:
+            stack.pop()
+            continue
         if resolution.rule is Rule.MISSING and not resolution.delay:
-            again = resolution.name in told
-            told.add(resolution.name)
-            name = f"{resolution.name}: missing{' (see above)' if again else ''}"
-            node = branch.add(Text(name, "bold red").append(_forward(resolution)))
-            if again:
-                continue
-            places = f"looked in {_places(resolution, environment)}"
-            if places not in told:
-                node.add(Text(places))
-            for line in advice(resolution, explanation):
-                if not (line.startswith("To do") and line in told):
-                    node.add(Text(line, "yellow"))
-                told.add(line)
-            told.add(places)
+            _add_missing(node, resolution, explanation, told)
         elif resolution.found and resolution.rule is not Rule.LOADED and not resolution.delay:
             if failing is not None and resolution.found not in failing:
                 continue
@@ -109,21 +153,47 @@ def _add_imports(
             text = Text(f"{resolution.found.name}: ").append(
                 f"{resolution.rule.value} ({place}){_forward(resolution)}", "dim"
             )
-            _add_imports(
-                branch.add(text), resolution.found, by_importer, explanation, told, failing
-            )
+            # Deeper ones stand side by side: no screen is wide enough.
+            below = node.add(text) if depth < _DEEPEST else node
+            if depth >= _DEEPEST:
+                node.add(text)
+            own = by_importer.get(resolution.found, ())
+            if failing is None:
+                _add_summary(below, own, environment)
+            stack.append((below, depth + 1, iter(own)))
         elif resolution.problem and not resolution.delay:
             problem = shown(resolution.problem, environment)
-            branch.add(Text(f"{resolution.name}: {problem}", "yellow"))
-    if failing is None:
-        for line in _summary(imports, environment):
-            branch.add(Text(line, "dim"))
+            node.add(Text(f"{resolution.name}: {problem}", "yellow"))
+
+
+def _add_missing(
+    branch: Tree, resolution: Resolution, explanation: Explanation, told: set[str]
+) -> None:
+    again = resolution.name in told
+    told.add(resolution.name)
+    name = f"{resolution.name}: missing{' (see above)' if again else ''}"
+    node = branch.add(Text(name, "bold red").append(_forward(resolution)))
+    if again:
+        return
+    places = f"looked in {_places(resolution, explanation.environment)}"
+    if places not in told and resolution.tried:
+        node.add(Text(places))
+    told.add(places)
+    for line in advice(resolution, explanation):
+        if not (line.startswith("To do") and line in told):
+            node.add(Text(line, "yellow"))
+        told.add(line)
 
 
 def _forward(resolution: Resolution) -> str:
     if resolution.forwards is None:
         return ""
     return f" ({resolution.importer.name} forwards {resolution.forwards} to it)"
+
+
+def _add_summary(branch: Tree, imports: Sequence[Resolution], environment: Environment) -> None:
+    for line in _summary(imports, environment):
+        branch.add(Text(line, "dim"))
 
 
 def _summary(imports: Sequence[Resolution], environment: Environment) -> list[str]:

@@ -7,6 +7,8 @@ A Windows environment can be read from any system: nothing in it is run.
     pyvenv.cfg                         a venv: its `home` names the installation that runs
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -25,7 +27,7 @@ CONDA_DIRECTORIES = ("Library/mingw-w64/bin", "Library/usr/bin", "Library/bin", 
 _SYSTEM_SITE = "include-system-site-packages"  # https://docs.python.org/3/library/venv.html
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Environment:
     """A Python for Windows, as the loader sees it.
 
@@ -38,6 +40,7 @@ class Environment:
         abi: the digits and letters in pythonXY.dll's name: "311", "313t".
         added_directories: folders given to os.add_dll_directory, and those that conda's Python
             adds by itself, in search order: the one added last is first.
+        dll_directory: the folder that the program gave to SetDllDirectory, if it did.
         path: the folders of PATH. A module's imports are not looked up there (except by old
             Pythons), but delay-loaded DLLs are.
         searches_path: an old Python: PATH instead of `added_directories`, see `_searches_path`.
@@ -53,6 +56,7 @@ class Environment:
     machine: str
     abi: str
     added_directories: tuple[Path, ...] = ()
+    dll_directory: Path | None = None
     path: tuple[Path, ...] = ()
     searches_path: bool = False
     system_site_packages: bool = False
@@ -114,6 +118,10 @@ def detect_environment(
     """
     prefix = folder
     configured = _pyvenv(folder)
+    if configured and not is_windows_python(folder):
+        raise DiagnosisError(
+            f"{folder} is a virtual environment of Linux or macOS, not of Windows."
+        )
     root = folder
     if configured:
         home = configured.get("home", "")
@@ -161,6 +169,22 @@ def detect_environment(
     )
 
 
+def is_windows_python(folder: Path) -> bool:
+    """Say whether `folder` holds a Python for Windows: an installation, or a virtual environment.
+
+    https://docs.python.org/3/library/venv.html: on Windows, programs are in Scripts, not in bin.
+    """
+    if (folder / "pyvenv.cfg").is_file():
+        program = folder / "bin" / "python"
+        return not (program.exists() or program.is_symlink())
+    return next(folder.glob("python3*.dll"), None) is not None
+
+
+def environment_around(file: Path) -> Path | None:
+    """Return the closest folder above `file` that is a Python for Windows; None if none is."""
+    return next((folder for folder in file.absolute().parents if is_windows_python(folder)), None)
+
+
 def host_path(name: str, *, near: Path) -> Path | None:
     """Return the folder that the Windows path `name` means on this system, None if there is none.
 
@@ -185,7 +209,8 @@ def _pyvenv(folder: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     # Notepad and PowerShell 5 put a byte order mark in front.
-    lines = (line.partition("=") for line in file.read_text(encoding="utf-8-sig").splitlines())
+    text = file.read_text(encoding="utf-8-sig", errors="replace")
+    lines = (line.partition("=") for line in text.splitlines())
     return {key.strip().lower(): value.strip() for key, _, value in lines}
 
 

@@ -1,24 +1,26 @@
-"""What is installed in a Python environment for Windows: modules, DLLs, and folders for DLLs.
+"""What is installed in a Python environment for Windows: distributions, modules, DLLs.
 
-Nothing is imported or run, so that an environment can be read from any system. Which folders a
-package gives to os.add_dll_directory is therefore read off its sources: those folders with
-DLLs whose name stands in a source file that mentions add_dll_directory.
+Nothing is imported or run, so that an environment can be read from any system. What the packages
+do for their DLLs when they are imported is read off their sources by `dllwhy.imports`.
 """
+
+from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from email.parser import HeaderParser
 from functools import cache
-from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import Environment
+from dllwhy.imports.modules import is_for
+from dllwhy.pe import read_pe
 
 BINARIES = (".pyd", ".dll")
 _SHARED = ("..", "__pycache__", "bin", "Scripts")  # no name that can be imported
-_ADDS = re.compile(r"add_?dll_?directory", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -27,20 +29,25 @@ class Package:
 
     Attributes:
         name: the name it was asked for by.
-        modules: its extension modules, sorted.
-        dll_directories: the folders that it, and what it requires, add to the DLL search.
+        tops: its top-level names in site-packages.
+        modules: its extension modules for this Python, sorted; where it has none, its DLLs, which
+            it loads by their path; where it has none of both, those of what it requires.
+        passed_over: its extension modules for other Pythons.
+        note: whose these are, if they are no extension modules of its own.
     """
 
     name: str
+    tops: frozenset[str]
     modules: tuple[Path, ...]
-    dll_directories: tuple[Path, ...]
+    passed_over: tuple[Path, ...] = ()
+    note: str = ""
 
 
 def find_package(name: str, environment: Environment) -> Package:
     """Find an installed package by the name of its distribution, or of what is imported.
 
     Raises:
-        DiagnosisError: there is no such package, or it has no extension module.
+        DiagnosisError: there is no such package, or nothing that could be loaded comes with it.
     """
     if not re.fullmatch(r"[\w.-]*\w[\w.-]*", name):
         raise DiagnosisError(
@@ -49,57 +56,98 @@ def find_package(name: str, environment: Environment) -> Package:
         )
     index = _index(environment)
     dist = index.get(normal(name))
-    tops = dist.tops if dist else {name}
-    # A venv's copy hides that of its base.
-    found = ([m for top in tops for m in _modules(f, top)] for f in environment.site_folders)
-    modules = next((modules for modules in found if modules), None)
-    if not modules:
-        known = dist or any(name in other.tops for other in index.values())
-        what = "has no extension module" if known else "is not installed"
-        folders = " or ".join(map(str, environment.site_folders))
-        raise DiagnosisError(
-            f"{name} {what} in {folders}. Give a file (.pyd or .dll), the name of a package with "
-            "extension modules, or another environment with --env."
-        )
-    return Package(name, tuple(sorted(modules)), dll_directories(tops, environment))
+    tops = dist.tops if dist else frozenset({name})
+    package = _binaries_of(name, tops, environment)
+    if package.modules or package.passed_over:
+        return package
+    own = dist or next((other for other in index.values() if name in other.tops), None)
+    for required in own.requires if own else ():
+        other = index.get(required)
+        found = _binaries_of(other.name, other.tops, environment) if other else package
+        if found.modules:
+            note = f"{name} has no extension module of its own; it requires {found.name}"
+            return Package(name, found.tops, found.modules, found.passed_over, note)
+    what = "has no extension module and no DLL" if own else "is not installed"
+    folders = " or ".join(map(str, environment.site_folders))
+    raise DiagnosisError(
+        f"{name} {what} in {folders}. Give a file (.pyd or .dll), the name of a package with "
+        "extension modules, or another environment with --env."
+    )
 
 
-def dll_directories(tops: Iterable[str], environment: Environment) -> tuple[Path, ...]:
-    """Return the folders that packages add to the DLL search, the one added last first.
+def _binaries_of(name: str, tops: frozenset[str], environment: Environment) -> Package:
+    for folder in environment.site_folders:  # a venv's copy hides that of its base
+        files = sorted({file for top in tops for file in _files(folder, top)})
+        extensions = [file for file in files if file.suffix.lower() == ".pyd"]
+        usable = tuple(file for file in extensions if is_for(file, environment))
+        others = tuple(file for file in extensions if file not in usable)
+        if extensions:
+            return Package(name, tops, usable, others)
+        libraries = tuple(file for file in files if _is_usable(file, environment))
+        if libraries:
+            note = f"{name} has no extension module; its DLLs are loaded by their path"
+            return Package(name, tops, libraries, (), note)
+    return Package(name, tops, ())
 
-    Args:
-        tops: top-level names in site-packages; what their distributions require is added too,
-            since its folders are there once the requirement is imported.
-    """
+
+def _is_usable(file: Path, environment: Environment) -> bool:
+    """Whether a DLL is for this machine; a package may bring one for each."""
+    try:
+        return read_pe(file).machine == environment.machine
+    except DiagnosisError:
+        return True  # damaged, and told as such
+
+
+def lying(name: str, environment: Environment) -> tuple[Path, ...]:
+    """Return the files of the environment that are called `name`, which is in lower case."""
+    folders = (environment.prefix, *environment.site_folders[1:])
+    return tuple(path for folder in folders for path in _by_name(folder).get(name, ()))
+
+
+@cache
+def _by_name(folder: Path) -> dict[str, tuple[Path, ...]]:
+    found: dict[str, tuple[Path, ...]] = {}
+    for path in binaries(folder):
+        found[path.name.lower()] = (*found.get(path.name.lower(), ()), path)
+    return found
+
+
+def required_tops(tops: frozenset[str], environment: Environment) -> tuple[str, ...]:
+    """Return the top-level names of what the distributions of `tops` require, at any remove."""
     index = _index(environment)
-    queue = [key for key, dist in index.items() if dist.tops & set(tops)]
-    everything = set(tops)
+    queue = [key for key, dist in index.items() if dist.tops & tops]
+    found: dict[str, None] = {}
     for key in queue:  # grows meanwhile
-        everything |= index[key].tops
+        found.update(dict.fromkeys(sorted(index[key].tops - tops)))
         queue += [name for name in index[key].requires if name in index and name not in queue]
-    added = [path for folder in environment.site_folders for path in _startup_directories(folder)]
-    for top in sorted(everything):
-        folder = next((f for f in environment.site_folders if (f / top).is_dir()), None)
-        if folder:
-            added += _declared(folder, (folder / top).glob("*.py"))
-    return tuple(dict.fromkeys(reversed(added)))
+    return tuple(found)
 
 
 def top_names(file: Path, environment: Environment) -> tuple[str, ...]:
     """Return the top-level names that an installed file belongs to; none for a file elsewhere."""
     for folder in environment.site_folders:
-        if file.is_relative_to(folder.absolute()):
+        if folder.absolute() in file.parents:
             top = file.relative_to(folder.absolute()).parts[0]
             return top.partition(".")[0], top
     return ()
+
+
+def bringing(file: Path, environment: Environment) -> frozenset[str]:
+    """Return the top-level names of the distribution that an installed file belongs to.
+
+    "numpy" for a file in numpy.libs; none for a file elsewhere.
+    """
+    names = frozenset(top_names(file, environment))
+    dists = (dist.tops for dist in _index(environment).values() if names & dist.tops)
+    return names.union(*dists)
 
 
 def binaries(folder: Path) -> Iterator[Path]:
     """Yield the extension modules and DLLs below `folder`."""
     for parent, _, names in os.walk(folder):
         for name in sorted(names):
-            if name.lower().endswith(BINARIES):
-                yield Path(parent, name)
+            if name.lower().endswith(BINARIES) and (path := Path(parent, name)).is_file():
+                yield path
 
 
 def normal(name: str) -> str:
@@ -122,65 +170,45 @@ def _index(environment: Environment) -> dict[str, _Dist]:
 
 @cache
 def _installed(folder: Path) -> dict[str, _Dist]:
-    """The distributions in a site-packages folder, by normal name."""
+    """The distributions in a site-packages folder, by normal name.
+
+    Damaged records count as far as they can be read: importlib.metadata ends at some of them.
+    https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+    """
     result = {}
-    for dist in distributions(path=[str(folder)]):
+    for info in sorted(folder.glob("*.*-info")):
+        metadata = HeaderParser().parsestr(_text(info, "METADATA") or _text(info, "PKG-INFO"))
+        name = str(metadata["Name"] or "").strip() or info.stem.partition("-")[0]
         # An environment marker such as `extra == "test"` asks for something optional.
-        requires = (r for r in dist.requires or () if "extra" not in r.partition(";")[2])
+        lines = (str(line) for line in metadata.get_all("Requires-Dist", []))
+        requires = (line for line in lines if "extra" not in line.partition(";")[2])
         names = (re.match(r"[\w.-]+", requirement) for requirement in requires)
-        key = normal(dist.name)
-        wanted = tuple(normal(name[0]) for name in names if name)
-        result[key] = _Dist(dist.name, frozenset(_tops(dist)), wanted)
+        wanted = tuple(normal(found[0]) for found in names if found)
+        result[normal(name)] = _Dist(name, frozenset(_tops(info)), wanted)
     return result
 
 
-def _tops(dist: Distribution) -> Iterator[str]:
+def _text(info: Path, name: str) -> str:
+    try:
+        return (info / name).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _tops(info: Path) -> Iterator[str]:
     """The top-level names that a distribution put into site-packages."""
-    for line in (dist.read_text("RECORD") or "").splitlines():
+    record = _text(info, "RECORD")
+    if not record:  # an .egg-info has none
+        yield from _text(info, "top_level.txt").split()
+    for line in record.splitlines():
         top, inside, _ = line.replace("\\", "/").partition("/")
-        if top not in _SHARED and ".dist-info" not in top:
+        if top not in _SHARED and ".dist-info" not in top and top.isprintable():
             yield top if inside else top.partition(".")[0]
 
 
-def _modules(folder: Path, top: str) -> Iterator[Path]:
-    """The extension modules of one top-level name: in its folder, or itself one file."""
-    yield from (path for path in binaries(folder / top) if path.suffix.lower() == ".pyd")
+def _files(folder: Path, top: str) -> Iterator[Path]:
+    """The binaries of one top-level name: in its folder, or itself one file."""
+    yield from binaries(folder / top)
     if folder.is_dir():
-        names = (path for path in folder.iterdir() if path.suffix.lower() == ".pyd")
-        yield from (path for path in names if path.name.partition(".")[0] == top)
-
-
-def _startup_directories(folder: Path) -> list[Path]:
-    """The folders that modules named in .pth files add whenever Python starts (pywin32's does)."""
-    added: list[Path] = []
-    for pth in sorted(folder.glob("*.pth")):
-        lines = pth.read_text(encoding="utf-8", errors="replace").splitlines()
-        folders = [folder, *(folder / line.strip().replace("\\", "/") for line in lines if line)]
-        for name in re.findall(r"^import (\w+)\s*$", "\n".join(lines), re.MULTILINE):
-            sources = (place / f"{name}.py" for place in folders)
-            added += _declared(folder, (source for source in sources if source.is_file()))
-    return added
-
-
-def _declared(folder: Path, sources: Iterable[Path]) -> list[Path]:
-    added: list[Path] = []
-    for source in sorted(sources):
-        text = source.read_text(encoding="utf-8", errors="replace")
-        if not _ADDS.search(text):
-            continue
-        words = set(re.findall(r"[\w.-]+", text)) - {"win32"}  # the value of sys.platform
-        near = [] if source.parent == folder else [source.parent, *_folders(source.parent)]
-        for path in (*near, *_folders(folder)):
-            if path.name in words and path not in added and _has_dlls(path):
-                added.append(path)
-    return added
-
-
-@cache
-def _folders(folder: Path) -> tuple[Path, ...]:
-    return tuple(sorted(path for path in folder.iterdir() if path.is_dir()))
-
-
-@cache
-def _has_dlls(folder: Path) -> bool:
-    return any(path.suffix.lower() == ".dll" for path in folder.iterdir())
+        names = (path for path in folder.iterdir() if path.name.lower().endswith(BINARIES))
+        yield from (path for path in names if path.name.partition(".")[0] == top and path.is_file())

@@ -8,12 +8,14 @@ Every answer is cached for the process under the file's path, size and time.
 from __future__ import annotations
 
 import re
+import stat
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from dllwhy.errors import DiagnosisError
+from dllwhy.pe_headers import damage
 
 if TYPE_CHECKING:
     import lief
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 # (ARM64EC code lies in files that say x64.)
 MACHINES = {0x14C: "x86", 0x8664: "x64", 0xAA64: "arm64", 0x1C4: "arm"}
 _IMAGE_FILE_DLL = 0x2000
+# What the loader reads of the manifests in a file, by resource type and number.
+# https://learn.microsoft.com/windows/win32/sbscs/using-side-by-side-assemblies-as-a-resource
+_RT_MANIFEST, _FOR_A_PROGRAM, _FOR_A_DLL = 24, 1, 2
 _PARTS = ("imports", "exports", "rsrc", "signature", "reloc", "exceptions", "arm64x_binary")
 
 
@@ -65,7 +70,12 @@ def imported_symbols(path: Path) -> dict[str, frozenset[str]]:
 
 def exports(path: Path) -> frozenset[str]:
     """Return the names that `path` exports; exports without a name are spelled "#12"."""
-    return _exports(*_key(path))
+    return _tables(*_key(path)).exports
+
+
+def ordinals(path: Path) -> dict[str, str]:
+    """Return the ordinals of what `path` exports: {"#12": its name}, or itself without a name."""
+    return _tables(*_key(path)).ordinals
 
 
 def forwarders(path: Path) -> dict[str, str]:
@@ -96,23 +106,8 @@ def version_info(path: Path) -> str | None:
 
 
 def manifest(path: Path) -> str | None:
-    """Return the side-by-side manifest inside `path` (an RT_MANIFEST resource), None if none."""
+    """Return the side-by-side manifest inside `path` that the loader reads, None if none."""
     return _manifest(*_key(path))
-
-
-def assemblies(path: Path) -> tuple[str, ...]:
-    """Return the side-by-side assemblies that the manifest of `path` depends on.
-
-    Such an assembly is looked for in C:\\Windows\\WinSxS and beside the module.
-    https://learn.microsoft.com/windows/win32/sbscs/manifest-files-reference
-    """
-    text = manifest(path) or ""
-    found = []
-    for dependency in re.findall(r"<dependentAssembly>.*?</dependentAssembly>", text, re.DOTALL):
-        name, version = (re.search(rf'\b{a}="([^"]*)"', dependency) for a in ("name", "version"))
-        if name:
-            found.append(" ".join(match[1] for match in (name, version) if match))
-    return tuple(found)
 
 
 def _key(path: Path) -> tuple[Path, int, int]:
@@ -120,6 +115,8 @@ def _key(path: Path) -> tuple[Path, int, int]:
         status = path.stat()
     except OSError as error:
         raise DiagnosisError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if not stat.S_ISREG(status.st_mode):  # a folder, or a pipe that would never end
+        raise DiagnosisError(f"{path} is no file.")
     return path, status.st_size, status.st_mtime_ns
 
 
@@ -128,6 +125,8 @@ class _Tables:
     read: PEFile
     symbols: dict[str, frozenset[str]]
     forwarders: dict[str, str]
+    exports: frozenset[str]
+    ordinals: dict[str, str]
 
 
 @cache
@@ -152,23 +151,19 @@ def _tables(path: Path, size: int, mtime_ns: int) -> _Tables:
         for dll in binary.imports
     }
     table = binary.get_export()
-    forwarders = {
-        _export_name(entry): f"{info.library}.{info.function}"
-        for entry in (table.entries if table else ())
-        if (info := entry.forward_information if entry.is_forwarded else None)
-    }
-    return _Tables(read, symbols, forwarders)
-
-
-@cache
-def _exports(path: Path, size: int, mtime_ns: int) -> frozenset[str]:
-    binary = _parse(path, "exports")
-    table = binary.get_export()
-    return frozenset(_export_name(entry) for entry in table.entries) if table else frozenset()
-
-
-def _export_name(entry: lief.PE.ExportEntry) -> str:
-    return _text(entry.name) or f"#{entry.ordinal}"
+    exported: set[str] = set()
+    ordinals: dict[str, str] = {}
+    forwarders: dict[str, str] = {}
+    for entry in table.entries if table else ():
+        if not (entry.address or entry.is_forwarded):
+            continue  # a gap in the ordinals
+        number = f"#{entry.ordinal}"
+        name = _text(entry.name) or number
+        ordinals.setdefault(number, name)
+        exported.add(name)
+        if info := entry.forward_information if entry.is_forwarded else None:
+            forwarders[name] = f"{info.library}.{info.function}"
+    return _Tables(read, symbols, forwarders, frozenset(exported), ordinals)
 
 
 @cache
@@ -210,13 +205,17 @@ def _version_info(path: Path, size: int, mtime_ns: int) -> str | None:
 
 @cache
 def _manifest(path: Path, size: int, mtime_ns: int) -> str | None:
-    import lief
-
     binary = _parse(path, "rsrc")
-    resources = binary.resources_manager
-    if isinstance(resources, lief.lief_errors) or not resources.has_manifest:
-        return None
-    return _text(resources.manifest).strip("\x00\ufeff \r\n") or None
+    is_dll = bool(int(binary.header.characteristics) & _IMAGE_FILE_DLL)
+    root = binary.resources
+    for kind in root.childs if root else ():
+        for entry in kind.childs if kind.id == _RT_MANIFEST else ():
+            if entry.id != (_FOR_A_DLL if is_dll else _FOR_A_PROGRAM):
+                continue
+            for language in entry.childs:
+                text = bytes(cast(Any, language).content).decode("utf-8-sig", "replace")
+                return text.strip("\x00 \r\n") or None
+    return None
 
 
 def _parse(path: Path, *parts: str) -> lief.PE.Binary:
@@ -231,6 +230,8 @@ def _parse(path: Path, *parts: str) -> lief.PE.Binary:
     config = lief.PE.ParserConfig()
     for part in _PARTS:
         setattr(config, f"parse_{part}", part in parts)
+    if damaged := damage(path):
+        raise DiagnosisError(f"{path} is damaged: {damaged}.")
     # Opened here: on Windows LIEF itself finds no path with letters beyond the ANSI code page.
     with path.open("rb") as stream:
         binary = lief.PE.parse(stream, config)

@@ -4,12 +4,15 @@ The lists are data: delvewheel's (files on the installation discs of Windows 7 t
 data/windows-dlls.yaml (what delvewheel leaves out, what editions lack, providers).
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dllwhy.data_file import read_yaml
 from dllwhy.errors import DiagnosisError
 
 DATA = Path(__file__).resolve().parent / "data" / "windows-dlls.yaml"
@@ -26,11 +29,20 @@ class Provider:
 def dll_name(name: str) -> str:
     """Return the name under which the loader files a module: lower case, with an extension.
 
-    "KERNEL32" means "kernel32.dll": the loader adds ".dll" to a name without a dot.
+    "KERNEL32" means "kernel32.dll": the loader adds ".dll" to a name without a dot. A dot at the
+    end prevents that: "tool." means the file "tool", and stays "tool." here.
     https://learn.microsoft.com/windows/win32/api/libloaderapi/nf-libloaderapi-loadlibraryexw
     """
     name = name.lower()
-    return name if "." in name else f"{name}.dll"
+    stem = name.rstrip(". ")
+    if "." in stem:
+        return stem
+    return f"{stem}." if name.endswith(".") else f"{stem}.dll"
+
+
+def module_name(file: Path) -> str:
+    """Return the name under which the loader files the module that a file is."""
+    return dll_name(file.name if "." in file.name else f"{file.name}.")
 
 
 @cache
@@ -147,7 +159,5 @@ def _known_dlls() -> frozenset[str]:
 
 @cache
 def _data() -> dict[str, Any]:
-    import yaml
-
-    data: dict[str, Any] = yaml.safe_load(DATA.read_text(encoding="utf-8"))
+    data: dict[str, Any] = read_yaml(DATA)
     return data

@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dllwhy import loader
+from dllwhy.flavour import detect_environment
+from dllwhy.staged import needed_from
 from tasks.core import manifest
 from tasks.core.errors import BuildError
 from tasks.core.files import rename
@@ -88,14 +89,12 @@ def destination(project: Project, extension: Path) -> Path:
 def place_dlls(project: Project, job: Job) -> Made:
     """Copy the transitive closure of every extension built here to where the loader looks."""
     _remove_own_copies(project)
-    environment = loader.detect_environment(project.environment)
+    environment = detect_environment(project.environment)
     placed: list[Placed] = []
     listing = []
     for extension in extensions(project):
         folder = destination(project, extension)
-        needed = loader.needed_from(
-            extension, search_folders(project), environment, destination=folder
-        )
+        needed = needed_from(extension, search_folders(project), environment, destination=folder)
         for dll in copy_dlls(needed, folder):
             placed.append(dll)
             paths = {"from": str(dll.source), "to": str(dll.path)}

@@ -10,14 +10,12 @@
                                             what Windows' loader did, beside the model
     doit triage --log FILE [--json]         what a build log means
 
-They print their answer and nothing else; the exit status is 1 where something does not load, and
-2 where the question cannot be answered: standard error says why.
+They print their answer and nothing else; the exit status is 1 where something does not load, or no
+cause was found in the log, and 2 where the question cannot be answered: standard error says why.
 Without --env the question is about the environment that was built here.
 """
 
-import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -26,14 +24,13 @@ from typing import Any
 from doit import get_initial_workdir
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 
-from dllwhy import explain as explaining
-from dllwhy.decode import decoded
+import dllwhy
+from dllwhy import answers
+from dllwhy.answers import Answer
 from dllwhy.errors import DiagnosisError
-from dllwhy.flavour import Environment, detect_environment
-from dllwhy.traces import loadtrace, procmon
-from dllwhy.windows import find_edition
+from dllwhy.flavour import detect_environment
+from dllwhy.traces import loadtrace
 from tasks.core import host
-from tasks.core.display import screen
 from tasks.core.errors import BuildError
 from tasks.core.job import Job
 from tasks.core.project import Project
@@ -68,77 +65,69 @@ JSON: Option = {
     "help": "print data instead of text",
 }  # fmt: skip
 TRACE_TIMEOUT = 600  # seconds
-_LONGEST_LINE = 2000
-
-
-def _show(data: Any, text: Callable[[], Any], as_json: bool) -> None:
-    from rich.console import Console
-    from rich.tree import Tree
-
-    if as_json:
-        # In ASCII: redirected output is in the code page of Windows, which lacks most letters.
-        screen.console.file.write(json.dumps(data, indent=1) + "\n")
-        return
-    answer = text()
-    console = screen.console
-    if isinstance(answer, Tree) and not console.is_terminal:
-        # In a file or a pipe lines are as long as they are, but rich cuts those of a tree.
-        console = Console(file=console.file, highlight=False, width=_LONGEST_LINE)
-    console.print(answer)
 
 
 def explain(project: Project, pe: str, env: str, windows: str, path: str, add: list[str],
             after: list[str], as_json: bool) -> bool:  # fmt: skip
     """Explain how a file or a package finds its DLLs; returns whether everything loads."""
-    from dllwhy.explain_tree import tree
-
     if not pe:
         raise BuildError("say what to explain: doit explain --pe FILE_OR_PACKAGE [--env DIR]")
     is_file = _given(pe).is_file()
-    folder = _given(env) if env else None if is_file else project.environment
-    folders = path or (os.environ.get("PATH", "") if host.WINDOWS else "")
-    explanation = explaining.explain(
-        str(_given(pe)) if is_file else pe,
-        folder,
-        path=tuple(_given(name) for name in folders.split(os.pathsep) if name),
-        added=tuple(_given(name) for name in add),
-        after=tuple(after),
-        windows=_edition(windows),
-        system32=_system32(windows),
+    explanation = dllwhy.explain_load(
+        _given(pe) if is_file else pe,
+        _given(env) if env else None if is_file else _built(project),
+        windows=windows,
+        path=[_given(name) for name in path.split(os.pathsep) if name] if path else None,
+        added=[_given(name) for name in add],
+        after=after,
+        default=project.environment if project.environment.is_dir() else None,
     )
-    _show(explaining.as_data(explanation), lambda: tree(explanation), as_json)
-    return explanation.exit_status == 0
+    return _show(answers.explained(explanation), as_json)
 
 
 def audit(project: Project, env: str, windows: str, as_json: bool) -> bool:
     """Look at every DLL of an environment; returns whether nothing serious was found."""
-    from dllwhy import audit as auditing
-
-    environment = _environment(project, env, windows)
-    findings = auditing.audit(environment)
-    _show(auditing.as_data(findings), lambda: auditing.table(findings, environment), as_json)
-    return not any(finding.serious for finding in findings)
+    folder = _given(env) if env else _built(project)
+    return _show(answers.audited(dllwhy.audit_environment(folder, windows=windows)), as_json)
 
 
-def _environment(project: Project, env: str, windows: str) -> Environment:
-    folder = _given(env) if env else project.environment
-    return detect_environment(folder, windows=_edition(windows), system32=_system32(windows))
+def triage(project: Project, log: str, as_json: bool) -> bool:
+    """Say what a build log means; returns whether a cause was found."""
+    if not log:
+        raise BuildError("say which log: doit triage --log FILE, or --log - for standard input")
+    text = dllwhy.read_log(log if log == "-" else str(_given(log)))
+    return _show(answers.triaged(text, search_prefixes(project)), as_json)
+
+
+def _show(answer: Answer, as_json: bool) -> bool:
+    """Print an answer; returns whether all is well.
+
+    Raises:
+        BuildError: the answer is that it cannot be told.
+    """
+    status = answers.show(answer, as_json=as_json)
+    if status == 2:
+        raise BuildError("whether everything loads cannot be told from here; see the reasons above")
+    return status == 0
+
+
+def _built(project: Project) -> Path:
+    """The environment that is built here.
+
+    Raises:
+        BuildError: it is not there yet.
+    """
+    if not project.environment.is_dir():
+        raise BuildError(
+            f"{project.shown(project.environment)} is not there yet: run doit env, or name "
+            "another Windows Python with --env DIR"
+        )
+    return project.environment
 
 
 def _given(path: str) -> Path:
     """A path as its user means it; doit itself changes to the folder of dodo.py."""
     return Path(get_initial_workdir() or "", path).absolute()
-
-
-def _edition(name: str) -> str:
-    return find_edition(name or "11")
-
-
-def _system32(edition: str) -> Path | None:
-    """This machine's System32, unless another Windows is asked for."""
-    if edition or not host.WINDOWS:
-        return None
-    return Path(os.environ["SYSTEMROOT"], "System32")
 
 
 def trace(
@@ -152,20 +141,13 @@ def trace(
     if bool(module) == bool(recorded):
         raise BuildError("say what to trace: doit trace --import MODULE, or --procmon FILE")
     if recorded:
-        return _recorded(_given(recorded), _environment(project, env, windows), as_json)
+        environment = dllwhy.read_environment(
+            _given(env) if env else _built(project), windows=windows
+        )
+        return _show(answers.compared(_given(recorded), environment), as_json)
     if env:
         raise BuildError("--env goes with --procmon; --import runs the Python that was built here")
     return _import(project, module, as_json)
-
-
-def _recorded(file: Path, environment: Environment, as_json: bool) -> bool:
-    """Read what Process Monitor recorded on a Windows machine."""
-    from dllwhy.traces.procmon_compare import as_data, compare
-    from dllwhy.traces.procmon_tree import tree
-
-    compared = compare(procmon.stories(procmon.read(file)), environment)
-    _show(as_data(compared), lambda: tree(compared, file.name, environment), as_json)
-    return not any(one.fails for one in compared)
 
 
 def _import(project: Project, module: str, as_json: bool) -> bool:
@@ -184,32 +166,12 @@ def _import(project: Project, module: str, as_json: bool) -> bool:
     )
     events = loadtrace.parse("\n".join(lines))
     compared = loadtrace.compare(events, detect_environment(project.environment))
-    _show(
-        [{**asdict(comparison), "agrees": comparison.agrees} for comparison in compared],
-        lambda: _comparison_table(compared, project),
-        as_json,
-    )
+    data = [{**asdict(comparison), "agrees": comparison.agrees} for comparison in compared]
+    status = 0 if all(comparison.agrees for comparison in compared) else 1
+    shown = _show(Answer(status, data, lambda: _comparison_table(compared, project)), as_json)
     if finished.status:
         raise BuildError(f"import {module} failed", log=job.log, tail=finished.tail[-3:])
-    return all(comparison.agrees for comparison in compared)
-
-
-def triage(project: Project, log: str, as_json: bool) -> bool:
-    """Say what a build log means; returns whether no cause of failure was found."""
-    from rich.text import Text
-
-    from dllwhy.logs import triage as triaging
-
-    if not log:
-        raise BuildError("say which log: doit triage --log FILE, or --log - for standard input")
-    try:
-        data = sys.stdin.buffer.read() if log == "-" else _given(log).read_bytes()
-    except OSError as error:
-        raise BuildError(f"{log} cannot be read: {error.strerror}") from error
-    findings = triaging.triage(decoded(data), search_prefixes(project))
-    lines = triaging.render(findings) or ["no known cause of failure was found"]
-    _show(triaging.as_data(findings), lambda: Text("\n".join(lines)), as_json)
-    return not findings
+    return shown
 
 
 def _comparison_table(compared: list[loadtrace.Comparison], project: Project) -> Any:

@@ -13,6 +13,8 @@ def _delvewheel_patch():
     libs_dir = os.path.join(os.path.dirname(__file__), os.pardir, 'numeric.libs')
     if os.path.isdir(libs_dir):
         os.add_dll_directory(libs_dir)
+_delvewheel_patch()
+del _delvewheel_patch
 """
 
 

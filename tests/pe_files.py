@@ -29,6 +29,7 @@ def make_dll(
     manifest: str = "",
     version: str = "",
     linker_version: tuple[int, int] = (14, 0),
+    by_ordinal: int = 0,
 ) -> Path:
     """Make a DLL at `path` that imports one function of each DLL in `imports` and `delay`.
 
@@ -42,6 +43,7 @@ def make_dll(
         manifest: a side-by-side manifest to put inside.
         version: a file version, "14.38.33130.0", to put inside.
         linker_version: what the header says of the linker.
+        by_ordinal: import the functions by this number instead of by their name.
     """
     pytest.importorskip("ziglang", reason="zig makes the PE files of this test")
     data = bytearray(
@@ -54,6 +56,7 @@ def make_dll(
             machine,
             manifest,
             version,
+            by_ordinal,
         )
     )
     (header,) = struct.unpack_from("<I", data, 0x3C)
@@ -73,6 +76,7 @@ def _build(
     machine: str,
     manifest: str,
     version: str,
+    by_ordinal: int,
 ) -> bytes:
     cpu, dlltool_machine = TARGETS[machine]
     used = [*imports, *delay]
@@ -87,7 +91,8 @@ def _build(
         (folder / "dll.c").write_text("\n".join(lines), encoding="utf-8")
         zig(folder, "cc", "-target", f"{cpu}-windows-gnu", "-O1", "-c", "dll.c", "-o", "dll.obj")
         for dll in used:
-            text = f'LIBRARY "{dll}"\nEXPORTS\n {function(dll)}\n'
+            number = f" @{by_ordinal} NONAME" if by_ordinal else ""
+            text = f'LIBRARY "{dll}"\nEXPORTS\n {function(dll)}{number}\n'
             (folder / f"{dll}.def").write_text(text, encoding="utf-8")
             zig(folder, "dlltool", "-m", dlltool_machine, "-d", f"{dll}.def", "-l", f"{dll}.lib")
             inputs.append(f"{dll}.lib")

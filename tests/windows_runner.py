@@ -6,12 +6,13 @@ envs/runner.txt, so that doit, its tasks and their tests run as they do there.
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pe_files import zig
-from support import ROOT, cache, path_for_windows
+from support import ROOT, path_for_windows
 
 from tasks.core import config_file, host, long_paths
 from tasks.core.config import Wine
@@ -19,6 +20,7 @@ from tasks.core.job import Job
 from tasks.pythons import portable, wine
 
 VERSION = "3.11"
+PACKAGES = Path("Lib", "site-packages")
 
 # Programs made by Rust ask this DLL of every Windows since 7 for random numbers; Wine 8 lacks it.
 # https://learn.microsoft.com/windows/win32/seccng/processprng
@@ -99,6 +101,31 @@ class WindowsRunner:
         wine.stop(program, self.environment())
 
 
+def copy_python(python: Path, folder: Path) -> None:
+    """Copy the folder of a Windows Python, without the packages that are installed in it."""
+
+    def installed(where: str, names: list[str]) -> list[str]:
+        return names if Path(where) == python / PACKAGES else []
+
+    shutil.copytree(python, folder, ignore=installed)
+
+
+def install(python: Path, *options: str | Path) -> None:
+    """Install wheels into the folder of a Windows Python, from this system.
+
+    Args:
+        options: of `uv pip install`: what to install.
+    """
+    subprocess.run(
+        [
+            host.runner_program("uv"), "pip", "install", "--quiet", "--link-mode", "copy",
+            "--python-platform", portable.UV_PLATFORM, "--python-version", VERSION,
+            "--target", python / PACKAGES, *options,
+        ],
+        env=portable.uv_environment(cache()), check=True, timeout=900,
+    )  # fmt: skip
+
+
 def make_runner(python: Path, folder: Path, job: Job) -> WindowsRunner:
     """Lay down a Windows runner, or take the one that an earlier run of the tests made.
 
@@ -113,23 +140,10 @@ def make_runner(python: Path, folder: Path, job: Job) -> WindowsRunner:
     if stamp.is_file() and stamp.read_bytes() == requirements.read_bytes():
         return runner
     shutil.rmtree(folder, ignore_errors=True)
-    packages = Path("Lib", "site-packages")
-
-    def installed(where: str, names: list[str]) -> list[str]:
-        return names if Path(where) == python / packages else []
-
-    shutil.copytree(python, runner.python.parent, ignore=installed)
-    subprocess.run(
-        [
-            host.runner_program("uv"), "pip", "install", "--quiet",
-            "--python-platform", portable.UV_PLATFORM, "--python-version", VERSION,
-            "--target", runner.python.parent / packages,
-            "--require-hashes", "--link-mode", "copy", "--requirements", requirements,
-        ],
-        env=portable.uv_environment(cache()), check=True, timeout=900,
-    )  # fmt: skip
+    copy_python(python, runner.python.parent)
+    install(runner.python.parent, "--require-hashes", "--requirements", requirements)
     # `uv pip install --target` puts programs where Linux has them.
-    programs = runner.python.parent / packages / "bin"
+    programs = runner.python.parent / PACKAGES / "bin"
     shutil.copytree(programs, runner.python.parent / "Scripts", dirs_exist_ok=True)
     program = wine.find()
     assert program is not None
@@ -138,10 +152,22 @@ def make_runner(python: Path, folder: Path, job: Job) -> WindowsRunner:
     long = ["reg", "add", rf"HKLM\{long_paths.KEY}", "/v", long_paths.VALUE]
     done = runner.run([*long, "/t", "REG_DWORD", "/d", "1", "/f"], cwd=folder)
     assert done.returncode == 0, done.stdout
-    system32 = runner.prefix / "drive_c" / "windows" / "system32"
-    if not (system32 / "bcryptprimitives.dll").exists():
-        (system32 / "prng.c").write_text(BCRYPTPRIMITIVES, encoding="utf-8")
-        options = ["-target", "x86_64-windows-gnu", "-O1", "-shared", "-ladvapi32"]
-        zig(system32, "cc", *options, "-o", "bcryptprimitives.dll", "prng.c")
+    _make_bcryptprimitives(runner.prefix / "drive_c" / "windows" / "system32")
     stamp.write_bytes(requirements.read_bytes())
     return runner
+
+
+def _make_bcryptprimitives(system32: Path) -> None:
+    """Make the DLL if Wine brings none; without a C runtime, as that takes zig minutes to build."""
+    if (system32 / "bcryptprimitives.dll").exists():
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "prng.c").write_text(BCRYPTPRIMITIVES, encoding="utf-8")
+        definition = 'LIBRARY "advapi32.dll"\nEXPORTS\n SystemFunction036\n'
+        (folder / "advapi32.def").write_text(definition, encoding="utf-8")
+        zig(folder, "dlltool", "-m", "i386:x86-64", "-d", "advapi32.def", "-l", "advapi32.lib")
+        zig(folder, "cc", "-target", "x86_64-windows-gnu", "-O1", "-c", "prng.c", "-o", "prng.obj")
+        options = ["/lldmingw", "/dll", "/noentry", "/out:bcryptprimitives.dll"]
+        zig(folder, "lld-link", *options, "prng.obj", "advapi32.lib")
+        shutil.copy(folder / "bcryptprimitives.dll", system32)

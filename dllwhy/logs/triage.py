@@ -1,97 +1,55 @@
-"""`doit triage`: what a build log means, and what to do.
+"""What a build log means, and what to do.
 
 triage(text, prefixes) -> findings    the causes, the most specific first
+outcome(findings)      -> Outcome     found, not understood, no failure: each with an exit status
 render(findings)       -> lines for people
 as_data(findings)      -> the same for programs
 
-What is known of errors is data: data/triage.yaml. Its order is the order of the findings:
-the most specific first. A message that only follows from another one ("command failed with
-exit code 1") is a finding of its own only if nothing else was found.
+What is known of messages is data (`dllwhy.logs.patterns`). A message that only follows from another
+one ("command failed with exit code 1") is no cause. Where no cause is known, the first error line
+of a program is told, and what its number means.
 """
 
-import re
-import string
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from __future__ import annotations
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+import enum
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from dllwhy import windows
-from dllwhy.errors import DiagnosisError
+from dllwhy.logs import endings, owners, patterns
+from dllwhy.logs.numbers import explained
+from dllwhy.logs.patterns import Pattern
+from dllwhy.logs.subject import Subject, subject
+from dllwhy.logs.text import Log, normalised
 from dllwhy.logs.triage_lookup import LOOKED_UP, places_of, plain
 
-DATA = Path(__file__).resolve().parents[1] / "data" / "triage.yaml"
-
-Category = Literal["setup.py and pip", "compiler", "linker", "DLL load"]
-
 # Groups whose values one finding names together; everything else is told one by one.
-_TOLD_TOGETHER = {"symbol", "package"}
+_TOLD_TOGETHER = {"symbol", "package", "name"}
 _SHOWN = 6
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_LOOKED_UP_AT_MOST = 200  # names of one kind
 
 
-class Pattern(BaseModel):
-    """One kind of error message.
+class Outcome(enum.Enum):
+    """What came of a triage; the value is the exit status of a command that did it."""
 
-    Attributes:
-        pattern: a regular expression, MULTILINE. Groups named as in `LOOKED_UP` are looked up.
-            The alternatives of one pattern spell the same group NAME, NAME_, NAME__.
-        cause, remedy: texts with {groups} of the pattern.
-        found: the remedy where the lookup found something, as {found}.
-        known: who usually has a symbol, header, library or DLL: {regular expression: text}.
-        follows: the message is a consequence of others.
-        explains: ids of patterns whose messages are consequences of this one, where both are found.
-        example: a message that the pattern finds.
-    """
+    CAUSE_FOUND = 0
+    NOT_UNDERSTOOD = 1
+    UNREADABLE = 2
+    NO_FAILURE = 3
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: str
-    category: Category
-    pattern: re.Pattern[str]
-    cause: str
-    remedy: str
-    found: str | None = None
-    known: dict[str, str] = {}
-    follows: bool = False
-    explains: tuple[str, ...] = ()
-    example: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _compile(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("pattern"), str):
-            try:
-                # A pattern of several lines in the file is one line: line ends and indents go.
-                joined = re.sub(r"\n\s*", "", data["pattern"])
-                data = {**data, "pattern": re.compile(joined, re.MULTILINE)}
-            except re.error as error:
-                raise ValueError(f"pattern: {error}") from error
-        return data
-
-    @model_validator(mode="after")
-    def _whole(self) -> "Pattern":
-        groups = {name.rstrip("_") for name in self.pattern.groupindex}
-        for text, allowed in ((self.cause, groups), (self.remedy, groups),
-                              (self.found or "", groups | {"found"})):  # fmt: skip
-            unknown = {name for _, name, _, _ in string.Formatter().parse(text) if name} - allowed
-            if unknown:
-                raise ValueError(f"the pattern has no group {', '.join(sorted(unknown))}")
-        if self.found and not groups.intersection(LOOKED_UP):
-            raise ValueError(f"found needs one of the groups {', '.join(LOOKED_UP)}")
-        if not self.pattern.search(self.example):
-            raise ValueError("the pattern does not find its own example")
-        return self
+    @property
+    def exit_status(self) -> int:
+        """The exit status."""
+        return self.value
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A cause found in a log.
+    """A cause found in a log, or the error that is not understood.
 
     Attributes:
         id: of the pattern.
@@ -99,6 +57,8 @@ class Finding:
         line: that message.
         facts: what was looked up, one sentence each.
         consequences: numbers of the lines that only follow from it.
+        understood: whether the cause is known; if not, this is the first error of the log.
+        documentation: address of the documentation of the error's number, or "".
     """
 
     id: str
@@ -109,44 +69,25 @@ class Finding:
     remedy: str
     facts: tuple[str, ...] = ()
     consequences: tuple[int, ...] = ()
+    understood: bool = True
+    documentation: str = ""
 
 
-def load(path: Path = DATA) -> tuple[Pattern, ...]:
-    """Read and check the patterns.
+@dataclass(frozen=True)
+class _Match:
+    """Where a pattern was found: line numbers, and the values of its groups."""
 
-    Raises:
-        DiagnosisError: with the pattern's number or id and what is wrong with it.
-    """
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DiagnosisError(f"{path.name} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise DiagnosisError(f"{path.name}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(entries, list):
-        raise DiagnosisError(f"{path.name}: should be a list of patterns")
-    patterns: list[Pattern] = []
-    for number, entry in enumerate(entries, 1):
-        name = entry.get("id", number) if isinstance(entry, dict) else number
-        try:
-            patterns.append(Pattern.model_validate(entry))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in (name, *first["loc"]))
-            message = first["msg"].removeprefix("Value error, ")
-            raise DiagnosisError(f"{path.name}: {where}: {message}") from error
-        if patterns[-1].id in {pattern.id for pattern in patterns[:-1]}:
-            raise DiagnosisError(f"{path.name}: {name}: there are two patterns of this id")
-    return tuple(patterns)
-
-
-@cache
-def _default() -> tuple[Pattern, ...]:
-    return load(DATA)
+    numbers: range
+    line: str
+    values: Mapping[str, str]
 
 
 def triage(
-    text: str, prefixes: Sequence[Path] = (), patterns: Sequence[Pattern] | None = None
+    text: str,
+    prefixes: Sequence[Path] = (),
+    known: Sequence[Pattern] | None = None,
+    *,
+    here: bool | None = None,
 ) -> list[Finding]:
     """Find the causes of a failure in a log.
 
@@ -154,38 +95,42 @@ def triage(
         text: the log.
         prefixes: folders with include/, lib/ (or libs/) and bin/, in which missing headers,
             libraries, symbols and DLLs are looked up.
-        patterns: what to find; by default data/triage.yaml.
+        known: what to find; by default data/triage/*.yaml.
+        here: whether the log is of this project's own build; by default by the log's own marks.
 
     Returns:
-        the most specific cause first; the same cause once; empty if nothing is known of the log.
+        the most specific cause first; the same cause once. Without a known cause: the first error,
+        not `understood`. Empty if no failure is seen, or if the log ended well after all.
     """
-    # A "\r" redraws the line of a progress bar; Windows ends lines with "\r\n".
-    text = _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
-    starts = [0, *(match.end() for match in re.finditer("\n", text))]
+    log = normalised(text)
+    about = subject(log.text, here)
     taken: set[int] = set()
-    causes: list[Finding] = []
-    consequences: list[Finding] = []
-    chosen = _default() if patterns is None else patterns
+    told: dict[str, list[Finding]] = {"cause": [], "warning": [], "consequence": [], "error": []}
+    chosen = patterns.default() if known is None else known
     for pattern in chosen:
-        groups: dict[tuple[tuple[str, str], ...], list[tuple[int, dict[str, str]]]] = {}
-        for match in pattern.pattern.finditer(text):
-            first = bisect_right(starts, match.start() + _leading_space(match[0]))
-            last = max(first, bisect_right(starts, match.end() - 1))
-            if taken.isdisjoint(range(first, last + 1)):
-                taken.update(range(first, last + 1))
-                values = _values(match)
-                key = () if values.keys() & _TOLD_TOGETHER else tuple(values.items())
-                groups.setdefault(key, []).append((first, values))
-        for found in groups.values():
-            finding = _finding(pattern, found, text, starts, prefixes)
-            (consequences if pattern.follows else causes).append(finding)
+        said: set[tuple[str, str]] = set()
+        for found in _grouped(_matches(pattern, log, taken)):
+            finding = _finding(pattern, found, prefixes, about)
+            again = (finding.cause, finding.remedy) in said
+            told["consequence" if again else pattern.role].append(finding)
+            said.add((finding.cause, finding.remedy))
+    if endings.ended_well(log, [f.line_number for fs in told.values() for f in fs]):
+        return told["warning"]
+    causes = told["cause"] or ([] if told["error"] else told["warning"])
     if not causes:
-        return consequences[:1]
-    found_ids = {cause.id for cause in causes}
-    explained = {name for p in chosen if p.id in found_ids for name in p.explains}
-    consequences += [cause for cause in causes if cause.id in explained]
-    causes = [cause for cause in causes if cause.id not in explained]
+        return _not_understood(told["error"], told["consequence"])
+    explained_ids = {name for p in chosen if p.id in {c.id for c in causes} for name in p.explains}
+    consequences = [*told["consequence"], *(c for c in causes if c.id in explained_ids)]
+    causes = [cause for cause in causes if cause.id not in explained_ids]
     return [_with_consequences(cause, causes, consequences) for cause in causes]
+
+
+def outcome(findings: Sequence[Finding]) -> Outcome:
+    """Return what came of a triage that gave these findings."""
+    if not findings:
+        return Outcome.NO_FAILURE
+    understood = any(finding.understood for finding in findings)
+    return Outcome.CAUSE_FOUND if understood else Outcome.NOT_UNDERSTOOD
 
 
 def render(findings: Iterable[Finding]) -> list[str]:
@@ -198,11 +143,21 @@ def render(findings: Iterable[Finding]) -> list[str]:
             f"  to do: {finding.remedy}",
             f"  where: line {finding.line_number}: {finding.line}",
         ]
+        if finding.documentation:
+            lines.append(f"  read: {finding.documentation}")
         if finding.consequences:
             numbers = ", ".join(str(number) for number in finding.consequences[:_SHOWN])
-            more = ", ..." if len(finding.consequences) > _SHOWN else ""
-            lines.append(f"  what follows from it: line {numbers}{more}")
-    return lines
+            more = len(finding.consequences) - _SHOWN
+            rest = f" and {more} more" if more > 0 else ""
+            lines.append(f"  what follows from it: line {numbers}{rest}")
+    return lines or [NO_FAILURE]
+
+
+NO_FAILURE = (
+    "no failure is seen in this log: no error of a compiler, linker, CMake, pip, Python or another "
+    "known program stands in it, or it ended well after all. If something did fail, the log lacks "
+    "that part: keep all of the output, and that of standard error too"
+)
 
 
 def as_data(findings: Iterable[Finding]) -> list[dict[str, Any]]:
@@ -217,58 +172,119 @@ def as_data(findings: Iterable[Finding]) -> list[dict[str, Any]]:
             "remedy": finding.remedy,
             "facts": list(finding.facts),
             "consequences": list(finding.consequences),
+            "understood": finding.understood,
+            "documentation": finding.documentation,
         }
         for finding in findings
     ]
 
 
-def _values(match: re.Match[str]) -> dict[str, str]:
-    """The groups that took part, without the underscores that tell alternatives apart."""
-    return {name.rstrip("_"): value for name, value in match.groupdict().items() if value}
+def _matches(pattern: Pattern, log: Log, taken: set[int]) -> list[_Match]:
+    """Where a pattern finds lines that no earlier pattern has taken."""
+    matches = []
+    for match in pattern.pattern.finditer(log.text):
+        start, end = match.span(_place(match))
+        first = log.index(start + _leading_space(match.string[start:end]))
+        last = max(first, log.index(end - 1))
+        if taken.isdisjoint(range(first, last + 1)):
+            taken.update(range(first, last + 1))
+            values = {name.rstrip("_"): v for name, v in match.groupdict().items() if v}
+            numbers = range(log.numbers[first], log.numbers[last] + 1)
+            matches.append(_Match(numbers, log.line(first), values))
+    return matches
+
+
+def _place(match: re.Match[str]) -> str | int:
+    """The group that is the message; the whole match if there is none."""
+    named = (name for name, value in match.groupdict().items() if value)
+    return next((name for name in named if name.rstrip("_") == "where"), 0)
 
 
 def _leading_space(text: str) -> int:
     return len(text) - len(text.lstrip())
 
 
+def _grouped(matches: Iterable[_Match]) -> list[list[_Match]]:
+    """Matches that say the same together."""
+    groups: dict[tuple[tuple[str, str], ...], list[_Match]] = {}
+    for match in matches:
+        together = match.values.keys() & _TOLD_TOGETHER
+        groups.setdefault(() if together else tuple(match.values.items()), []).append(match)
+    return list(groups.values())
+
+
 def _finding(
-    pattern: Pattern,
-    matches: Sequence[tuple[int, Mapping[str, str]]],
-    text: str,
-    starts: Sequence[int],
-    prefixes: Sequence[Path],
+    pattern: Pattern, matches: Sequence[_Match], prefixes: Sequence[Path], about: Subject
 ) -> Finding:
     """One finding of all matches that say the same."""
-    number, first = matches[0]
-    end = starts[number] - 1 if number < len(starts) else len(text)
-    values = {**{name.rstrip("_"): "" for name in pattern.pattern.groupindex}, **first}
-    for group in _TOLD_TOGETHER & values.keys():
-        values[group] = _some(list(dict.fromkeys(v[group] for _, v in matches if group in v)))
+    first = matches[0]
+    values = {**dict.fromkeys(pattern.groups, ""), **first.values}
+    for group in _TOLD_TOGETHER & first.values.keys():
+        values[group] = _some(_names(group, matches))
     facts: list[str] = []
     places: list[str] = []
+    missing: dict[str, list[str]] = {}
     for group in LOOKED_UP:
         if not values.get(group):
             continue
-        names = list(dict.fromkeys(plain(match[group]) for _, match in matches if group in match))
+        names = list(dict.fromkeys(plain(name) for name in _names(group, matches)))
         values[group] = _some(names)
-        for place, these in places_of(group, names, prefixes).items():
+        names = names[:_LOOKED_UP_AT_MOST]
+        looked_up = places_of(group, [n for n in names if _may_be_found(group, n)], prefixes, about)
+        for place, these in looked_up.items():
             places.append(place)
             is_it = group in ("library", "dll")
             facts.append(f"{place} is there" if is_it else f"{place} has {_some(these)}")
-        facts += _usual(group, names, pattern.known) if not places else []
-    remedy = pattern.remedy
-    if pattern.found and places:
-        remedy = pattern.found
-        values["found"] = ", ".join(places)
+        if not places:
+            facts += _usual(group, names, pattern.known)
+            missing[group] = names
+    for group in sorted(pattern.groups - set(LOOKED_UP)):
+        facts += _usual(group, _names(group, matches), pattern.known)
+    values["found"] = ", ".join(places)
+    remedy = _filled(pattern.found if pattern.found and places else pattern.remedy, values)
+    for group, names in missing.items() if pattern.whose else ():
+        whose, remedy = owners.advice(group, names, remedy)
+        facts += whose
+    if about.here and pattern.here:
+        remedy = f"{remedy}. {_filled(pattern.here, values)}"
+    meaning, documentation = explained(values.get("number", ""))
+    if meaning:
+        facts.append(f"{values['number']} means: {meaning}")
     return Finding(
         id=pattern.id,
         category=pattern.category,
-        line_number=number,
-        line=_shortened(text[starts[number - 1] : end].strip()),
-        cause=" ".join(pattern.cause.format_map(values).split()).rstrip(":"),
-        remedy=" ".join(remedy.format_map(values).split()),
+        line_number=first.numbers.start,
+        line=_shortened(first.line),
+        cause=_filled(pattern.cause, values).rstrip(":"),
+        remedy=remedy,
         facts=tuple(facts),
+        understood=pattern.role in ("cause", "warning"),
+        documentation=documentation,
     )
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    """A text with the values of its groups, without the brackets around those that are empty."""
+    return re.sub(r" ?\( *\)", "", " ".join(text.format_map(values).split()))
+
+
+def _may_be_found(group: str, name: str) -> bool:
+    whose = owners.owner(group, name)
+    return whose is None or whose.offer_found
+
+
+def _names(group: str, matches: Iterable[_Match]) -> list[str]:
+    return list(dict.fromkeys(m.values[group] for m in matches if group in m.values))
+
+
+def _not_understood(errors: Sequence[Finding], consequences: Sequence[Finding]) -> list[Finding]:
+    """The first error of a program, and the lines that come after it."""
+    in_order = sorted(errors, key=lambda error: error.line_number) or list(consequences[:1])
+    if not in_order:
+        return []
+    first = in_order[0]
+    others = {f.line_number for f in (*errors, *consequences)} - {first.line_number}
+    return [replace(first, consequences=tuple(sorted(others)))]
 
 
 def _with_consequences(
@@ -283,7 +299,7 @@ def _with_consequences(
         return min(causes, key=lambda c: c.line_number)
 
     numbers = sorted(c.line_number for c in consequences if nearest(c.line_number) is cause)
-    return Finding(**{**vars(cause), "consequences": tuple(numbers)})
+    return replace(cause, consequences=tuple(numbers))
 
 
 def _some(names: Sequence[str]) -> str:
@@ -298,7 +314,7 @@ def _shortened(line: str, width: int = 200) -> str:
 
 def _usual(group: str, names: Sequence[str], known: Mapping[str, str]) -> list[str]:
     """Who usually has the names. Windows takes file names in any case, linkers do not symbols."""
-    flags = re.NOFLAG if group == "symbol" else re.IGNORECASE
+    flags = re.RegexFlag(0) if group == "symbol" else re.IGNORECASE
     facts: dict[str, list[str]] = {}
     for name in names:
         for expression, owner in known.items():

@@ -2,7 +2,11 @@
 
 places_of("header", ["turbojpeg.h"], prefixes) -> {include folder: ["turbojpeg.h"]}
 places_of("symbol", ["tjFree"], prefixes)      -> {import library: ["tjFree"]}
+
+What is of another Python, another machine or another ABI than the log is never an answer.
 """
+
+from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,18 +15,22 @@ from pathlib import Path
 
 from dllwhy import pe
 from dllwhy.errors import DiagnosisError
+from dllwhy.logs.subject import Subject
 
 # IMAGE_ARCHIVE_START, https://learn.microsoft.com/windows/win32/debug/pe-format#archive-library-file-format
 _ARCHIVE = b"!<arch>\n"
 _MEMBER_HEADER = 60
 
 
-def places_of(group: str, names: Sequence[str], prefixes: Sequence[Path]) -> dict[str, list[str]]:
+def places_of(
+    group: str, names: Sequence[str], prefixes: Sequence[Path], about: Subject = Subject()
+) -> dict[str, list[str]]:
     """Return where names are found in the prefixes.
 
     Args:
         group: what they are names of, one of `LOOKED_UP`: a symbol, header, library or DLL.
         prefixes: folders with include/, lib/ (or libs/) and bin/.
+        about: what the log is of that asks for them.
 
     Returns:
         {file or folder: the names that it has}; without what is nowhere.
@@ -30,11 +38,21 @@ def places_of(group: str, names: Sequence[str], prefixes: Sequence[Path]) -> dic
     Raises:
         DiagnosisError: a library there cannot be read.
     """
+    prefixes = [prefix for prefix in prefixes if _fits(prefix, about)]
     places: dict[str, list[str]] = {}
     for name in names:
-        for place in _FINDERS[group](name, prefixes):
+        for place in _FINDERS[group](name, prefixes, about):
             places.setdefault(str(place), []).append(name)
     return places
+
+
+def _fits(prefix: Path, about: Subject) -> bool:
+    """Whether a prefix is no Python, or the one that builds: this build's, of the same version."""
+    versions = {
+        match[1] for file in prefix.glob("python3*.dll")
+        if (match := re.fullmatch(r"python(3\d+)\.dll", file.name, re.IGNORECASE))
+    }  # fmt: skip
+    return not versions or (about.here and (not about.python or about.python in versions))
 
 
 def plain(name: str) -> str:
@@ -42,7 +60,7 @@ def plain(name: str) -> str:
     return name.strip().removeprefix("__declspec(dllimport) ").removeprefix("__imp_")
 
 
-def _find_header(name: str, prefixes: Sequence[Path]) -> Iterator[Path]:
+def _find_header(name: str, prefixes: Sequence[Path], about: Subject) -> Iterator[Path]:
     """The include folders under which a header is found by the name that was asked for."""
     wanted = tuple(part.lower() for part in re.split(r"[\\/]", name) if part not in ("", "."))
     if not wanted or ".." in wanted:
@@ -55,10 +73,10 @@ def _find_header(name: str, prefixes: Sequence[Path]) -> Iterator[Path]:
                 break
 
 
-def _find_library(name: str, prefixes: Sequence[Path]) -> Iterator[Path]:
+def _find_library(name: str, prefixes: Sequence[Path], about: Subject) -> Iterator[Path]:
     """Libraries of this name, or of this name with another version number."""
     wanted = _stem(name)
-    for file in _libraries(prefixes):
+    for file in _libraries(prefixes, about):
         if _stem(file.name) == wanted:
             yield file
 
@@ -66,21 +84,35 @@ def _find_library(name: str, prefixes: Sequence[Path]) -> Iterator[Path]:
 def _stem(name: str) -> str:
     stem = re.split(r"[\\/]", name)[-1].lower()
     stem = re.sub(r"(\.dll)?\.(lib|a)$|\.dll$", "", stem).removeprefix("lib")
+    if re.fullmatch(r"python\d+(_d|t)?", stem):
+        return stem  # another number is another ABI
     return stem.rstrip("0123456789.-_") or stem
 
 
-def _find_dll(name: str, prefixes: Sequence[Path]) -> Iterator[Path]:
+def _find_dll(name: str, prefixes: Sequence[Path], about: Subject) -> Iterator[Path]:
     wanted = re.split(r"[\\/]", name)[-1].lower()
     return (file for file in _dlls(prefixes) if file.name.lower() == wanted)
 
 
-def _find_symbol(name: str, prefixes: Sequence[Path]) -> Iterator[Path]:
+def _find_symbol(name: str, prefixes: Sequence[Path], about: Subject) -> Iterator[Path]:
     """The libraries that define a symbol; without any, the DLLs that export it.
 
     A C++ name may be mangled, by Microsoft's or the Itanium ABI, or in words: lld shows words.
+    Microsoft's linker does not link DLLs, and a C runtime is never what is missing: an object that
+    asks for another one's functions is of another compiler.
     """
-    found = [file for file in _libraries(prefixes) if _has(_archive_symbols(*_key(file)), name)]
-    yield from found or (file for file in _dlls(prefixes) if _has(pe.exports(file), name))
+    libraries = _libraries(prefixes, about)
+    found = [file for file in libraries if _has(_archive_symbols(*_key(file)), name)]
+    yield from found
+    if not found and not about.msvc:
+        for file in _dlls(prefixes):
+            if not _is_runtime(file) and _has(pe.exports(file), name):
+                yield file
+
+
+def _is_runtime(dll: Path) -> bool:
+    """Whether a DLL is of a C or C++ runtime of Microsoft."""
+    return re.match(r"(msvc[rp]|vcruntime|ucrtbase|concrt|api-ms-)", dll.name.lower()) is not None
 
 
 def _has(symbols: frozenset[str], name: str) -> bool:
@@ -108,13 +140,19 @@ def _itanium(name: str) -> str:
     return "".join(f"{len(scope)}{scope}" for scope in outer) + last
 
 
-def _libraries(prefixes: Sequence[Path]) -> list[Path]:
+def _libraries(prefixes: Sequence[Path], about: Subject) -> list[Path]:
+    """The libraries that the linker of the log can link: of its machine, and of its ABI.
+
+    A .a file is of a compiler with the GNU ABI, whose helper functions MSVC does not have.
+    """
+    suffixes = (".lib",) if about.msvc else (".lib", ".a")
     return [
         file
         for prefix in prefixes
         for folder in (prefix / "lib", prefix / "libs")
         for file in sorted(folder.glob("*"))
-        if file.suffix.lower() in (".lib", ".a")
+        if file.suffix.lower() in suffixes
+        and (not about.machine or _archive_machine(*_key(file)) in ("", about.machine))
     ]
 
 
@@ -153,6 +191,31 @@ def _archive_symbols(path: Path, mtime_ns: int) -> frozenset[str]:
     names = member[4 + 4 * count :].split(b"\0")[:count]
     return frozenset(plain(name.decode("utf-8", "replace")) for name in names)
 
+
+@cache
+def _archive_machine(path: Path, mtime_ns: int) -> str:
+    """The machine of a library's first object: "x64", "x86", "arm64"; "" if that cannot be told.
+
+    An object begins with its machine, the short entry of an import library with 0, 0xffff, a
+    version and then its machine; linker members and long names are no objects.
+    https://learn.microsoft.com/windows/win32/debug/pe-format#import-library-format
+    """
+    with path.open("rb") as stream:
+        if stream.read(len(_ARCHIVE)) != _ARCHIVE:
+            return ""
+        while len(header := stream.read(_MEMBER_HEADER)) == _MEMBER_HEADER:
+            size = header[48:58].strip()
+            if not size.isdigit():
+                return ""
+            if not re.match(rb"/[ /\d]? ", header[:16]):
+                start = stream.read(8)
+                short = start[:4] == b"\0\0\xff\xff"
+                return _MACHINES.get(start[6:8] if short else start[:2], "")
+            stream.seek(int(size) + int(size) % 2, 1)  # members begin at even offsets
+    return ""
+
+
+_MACHINES = {b"\x64\x86": "x64", b"\x4c\x01": "x86", b"\x64\xaa": "arm64"}
 
 _FINDERS = {
     "symbol": _find_symbol,

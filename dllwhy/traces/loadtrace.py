@@ -9,6 +9,8 @@ and the requested module's own line was loaded for its import tables; what comes
 for by running code (LoadLibrary).
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -242,7 +244,7 @@ def _split(request: Event, loads: list[Event]) -> tuple[list[Event], list[Event]
 
 
 def _present(module: Path, state: Mapping[str, Loaded]) -> bool:
-    loaded = state.get(windows.dll_name(module.name))
+    loaded = state.get(windows.module_name(module))
     return loaded is not None and loaded.path is not None and key(loaded.path) == key(module)
 
 

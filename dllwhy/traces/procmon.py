@@ -5,13 +5,9 @@
 
 What the simulator says of the same DLLs is `procmon_compare`'s.
 
-How to record, with Sysinternals' Process Monitor (run as administrator): Filter > Filter..., with
-"Process Name is python.exe", "Operation is CreateFile", "Operation is QueryOpen" and "Operation
-is Load Image", "Path ends with .dll" and "Path ends with .pyd", each "Include"; "Show File System
-Activity" and "Show Process and Thread Activity" switched on (Load Image belongs to the latter).
-Start Python, import, then File > Save..., Format: Comma-Separated Values (CSV). More columns,
-another order of columns, more processes and more operations do no harm. Rows must be in the order
-of time, as they are unless the list was sorted otherwise.
+How to record is in `HOW_TO_RECORD`. Rows must be in the order of time, as they are unless the list
+was sorted otherwise; more columns, another order of columns, more processes and more operations do
+no harm.
 
 What is known of the format comes from Sysinternals' documentation and from published exports:
 https://learn.microsoft.com/sysinternals/downloads/procmon. UTF-8 with a byte order mark (UTF-16
@@ -24,6 +20,8 @@ then for its imports (Wine tells of them the other way round, see `loadtrace`); 
 the import then fails because a DLL is missing. A DLL that is loaded already, a KnownDLL and an API
 set leave no search.
 """
+
+from __future__ import annotations
 
 import csv
 import re
@@ -47,6 +45,13 @@ _FOUND = "SUCCESS"
 
 _INTERESTING = re.compile(r'\.(?:dll|pyd)"?(?:,|\r?$)', re.IGNORECASE)
 _PYTHON = re.compile(r"python[\w.]*\.exe", re.IGNORECASE)
+HOW_TO_RECORD = """\
+With Sysinternals' Process Monitor, run as administrator: Filter > Filter..., with "Process Name is
+python.exe", "Operation is CreateFile", "Operation is QueryOpen", "Operation is Load Image", "Path
+ends with .dll" and "Path ends with .pyd", each "Include"; "Show File System Activity" and "Show
+Process and Thread Activity" switched on (Load Image belongs to the latter). Start Python, import,
+then File > Save..., Format: Comma-Separated Values (CSV).
+"""
 _HOW = "In Process Monitor: File > Save..., Format: Comma-Separated Values (CSV)."
 
 

@@ -4,21 +4,24 @@ compare(stories, env) -> comparisons   what fails first
 as_data(comparisons)  -> the same for programs
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from dllwhy import loader
 from dllwhy.errors import DiagnosisError
-from dllwhy.explain import directories_for
 from dllwhy.flavour import Environment
+from dllwhy.imports.process import Imports, State
 from dllwhy.loader import Closure, Loaded, Rule
 from dllwhy.search import find
 from dllwhy.traces.loadtrace import key
 from dllwhy.traces.procmon import Story
-from dllwhy.windows import dll_name, is_optional
+from dllwhy.windows import dll_name, is_optional, module_name
 
 OWN = "Windows' own"
 MISSING = "missing"
@@ -182,14 +185,18 @@ def _spelled(found: Path | None, rule: Rule) -> str:
 
 
 def _present(file: Path, state: Mapping[str, Loaded]) -> bool:
-    module = state.get(dll_name(file.name))
+    module = state.get(module_name(file))
     return module is not None and module.path is not None and key(module.path) == key(file)
 
 
 def _with_added(file: Path, environment: Environment) -> Environment:
     """The environment with the folders that the file's package adds; a trace has none of them."""
-    added = directories_for(file, environment)
-    return replace(environment, added_directories=(*added, *environment.added_directories))
+    return _imports(environment).before(file).environment
+
+
+@cache
+def _imports(environment: Environment) -> Imports:
+    return Imports(State(environment, loader.startup(environment)))
 
 
 def as_data(compared: Iterable[Comparison]) -> list[dict[str, Any]]:

@@ -1,5 +1,7 @@
 """What Process Monitor recorded, as a tree for people: what fails in full, the rest in brief."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from pathlib import PureWindowsPath
 

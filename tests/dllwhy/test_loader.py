@@ -1,12 +1,17 @@
+import io
 import shutil
 from pathlib import Path
 
 import pytest
 from pe_files import function, make_dll, make_python
+from rich.console import Console
 
 from dllwhy import loader
 from dllwhy.errors import DiagnosisError
-from dllwhy.loader import Closure, Resolution, Rule, closure, detect_environment, needed_from
+from dllwhy.explain import explain
+from dllwhy.explain_tree import tree
+from dllwhy.loader import Closure, Resolution, Rule, closure, detect_environment
+from dllwhy.staged import needed_from
 
 
 @pytest.fixture(scope="module")
@@ -369,6 +374,53 @@ def test_the_search_ends_at_a_dll_that_is_no_pe_file(python: Path, package: Path
     (missing,) = closure(module, detect_environment(python)).missing
     assert missing.importer == module and len(missing.tried) == 1
     assert missing.problem and "is there, but it is no Windows DLL (no PE" in missing.problem
+
+
+def test_a_folder_that_is_called_like_a_dll_is_passed_over(python: Path, package: Path) -> None:
+    (package / "own.dll").mkdir()
+    module = make_dll(package / "m.pyd", ["own.dll"])
+    (missing,) = closure(module, detect_environment(python)).missing
+    assert missing.problem and missing.problem.endswith("is there, but it is a folder")
+    right = make_dll(python / "own.dll")
+    assert closure(module, detect_environment(python)).files == (right,)
+
+
+def test_a_truncated_dll_ends_the_search_as_damaged(python: Path, package: Path) -> None:
+    own = make_dll(package / "own.dll")
+    own.write_bytes(own.read_bytes()[:-512])
+    make_dll(python / "own.dll")
+    module = make_dll(package / "m.pyd", ["own.dll"])
+    (missing,) = closure(module, detect_environment(python)).missing
+    assert len(missing.tried) == 1
+    assert missing.problem and "own.dll is there, but it is damaged: its section" in missing.problem
+
+
+def test_a_dot_at_the_end_of_a_name_means_a_file_without_extension(
+    python: Path, package: Path
+) -> None:
+    plain = make_dll(package / "tool")
+    module = make_dll(package / "m.pyd", ["tool."])
+    assert closure(module, detect_environment(python)).files == (plain,)
+    assert not closure(make_dll(package / "n.pyd", ["tool"]), detect_environment(python)).loads
+
+
+def test_a_chain_of_1200_dlls_comes_to_an_end(python: Path, package: Path) -> None:
+    """Made from one DLL whose import and name are of the same length as all the others'."""
+    first = make_dll(package / "d0000.dll", ["d0001.dll"])
+    data = first.read_bytes()
+    own, other = function("d0000.dll").encode(), function("d0001.dll").encode()
+    assert own in data and other in data
+    for number in range(1, 1200):
+        here, there = f"d{number:04}".encode(), f"d{number + 1:04}".encode()
+        made = data.replace(b"d0001", b"@@@@@").replace(b"d0000", here).replace(b"@@@@@", there)
+        (package / f"d{number:04}.dll").write_bytes(made)
+    module = make_dll(package / "m.pyd", ["d0000.dll"])
+    result = closure(module, detect_environment(python))
+    assert [r.name for r in result.missing] == ["d1200.dll"]
+    assert len(result.files) == 1200
+    console = Console(file=io.StringIO(), width=200)
+    console.print(tree(explain(str(module), python)))
+    assert "d1200.dll: missing" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -1,3 +1,5 @@
+import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -56,9 +58,9 @@ def test_exports_and_imported_functions_are_named(tmp_path: Path) -> None:
 def test_version_and_manifest_come_from_the_resources(tmp_path: Path) -> None:
     dll = make_dll(tmp_path / "a.dll", manifest=MANIFEST, version="14.38.33130.0")
     assert pe.version_info(dll) == "14.38.33130.0"
-    assert pe.assemblies(dll) == ("Microsoft.VC90.CRT 9.0.21022.8",)
+    assert "Microsoft.VC90.CRT" in (pe.manifest(dll) or "")
     plain = make_dll(tmp_path / "b.dll")
-    assert (pe.version_info(plain), pe.manifest(plain), pe.assemblies(plain)) == (None, None, ())
+    assert (pe.version_info(plain), pe.manifest(plain)) == (None, None)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"MZ" + b"\0" * 100])
@@ -102,3 +104,41 @@ def test_a_signed_file_that_was_altered_is_refused(tmp_path: Path) -> None:
     file.write_bytes(data)
     with pytest.raises(DiagnosisError, match="changed after it was signed"):
         pe.signer(file)
+
+
+def test_a_truncated_dll_is_damaged_though_its_headers_are_whole(tmp_path: Path) -> None:
+    dll = make_dll(tmp_path / "a.dll", ["b.dll"], exports=["extra"])
+    dll.write_bytes(dll.read_bytes()[:-512])
+    with pytest.raises(DiagnosisError, match=r"is damaged: its section .* that was cut off"):
+        pe.read_pe(dll)
+
+
+def test_a_file_without_an_optional_header_is_damaged(tmp_path: Path) -> None:
+    dll = make_dll(tmp_path / "a.dll")
+    data = bytearray(dll.read_bytes())
+    (header,) = struct.unpack_from("<I", data, 0x3C)
+    struct.pack_into("<H", data, header + 20, 0)
+    dll.write_bytes(data)
+    with pytest.raises(DiagnosisError, match="is damaged: it has no optional header"):
+        pe.read_pe(dll)
+
+
+def test_an_import_table_outside_of_the_file_is_damage(tmp_path: Path) -> None:
+    dll = make_dll(tmp_path / "a.dll", ["b.dll"])
+    data = bytearray(dll.read_bytes())
+    (header,) = struct.unpack_from("<I", data, 0x3C)
+    struct.pack_into("<I", data, header + 24 + 112 + 8, 0x7FFFF000)
+    dll.write_bytes(data)
+    with pytest.raises(DiagnosisError, match="its import table lies outside of the file"):
+        pe.read_pe(dll)
+
+
+def test_a_folder_and_a_pipe_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "x.dll").mkdir()
+    with pytest.raises(DiagnosisError, match=r"x\.dll is no file"):
+        pe.read_pe(tmp_path / "x.dll")
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no pipes among the files of this system")
+    os.mkfifo(tmp_path / "x.pyd")
+    with pytest.raises(DiagnosisError, match=r"x\.pyd is no file"):
+        pe.read_pe(tmp_path / "x.pyd")

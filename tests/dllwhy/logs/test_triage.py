@@ -41,7 +41,8 @@ from pe_files import make_prefix
 from support import ROOT
 
 from dllwhy.errors import DiagnosisError
-from dllwhy.logs.triage import as_data, load, render, triage
+from dllwhy.logs.patterns import load
+from dllwhy.logs.triage import as_data, render, triage
 
 LOGS = ROOT / "tests" / "data" / "logs"
 
@@ -63,7 +64,7 @@ EXPECTED = {
     "cmake-prefix-not-absolute": ("cmake-prefix", "setup.py and pip", "CMAKE_INSTALL_PREFIX"),
     "compiler-missing": ("compiler-missing", "setup.py and pip", "doit toolchain"),
     "host-gcc": ("missing-header", "compiler", "-I"),
-    "lld-import-library-file-missing": ("missing-library", "linker", "LDSHARED"),
+    "lld-import-library-file-missing": ("missing-library", "linker", "libs"),
     "lld-library-missing": ("missing-library", "linker", "LDSHARED"),
     "lld-machine-32": ("undefined-symbol", "linker", "import library"),
     "lld-machine-32-object": ("machine", "linker", "vcvars64.bat"),
@@ -89,18 +90,18 @@ EXPECTED = {
     "uv-no-pkg-config": ("required-package", "setup.py and pip", "PKG_CONFIG_LIBDIR"),
     "uv-offline": ("offline", "setup.py and pip", "offline=0"),
     "uv-refused": ("download", "setup.py and pip", "HTTPS_PROXY"),
-    "wine-127-ctypes": ("dll-procedure", "DLL load", "doit audit"),
+    "wine-127-ctypes": ("dll-procedure", "DLL load", "dllwhy audit"),
     "wine-193-ctypes": ("dll-machine", "DLL load", "64-bit"),
-    "wine-193-html": ("dll-machine", "DLL load", "doit explain"),
+    "wine-193-html": ("dll-machine", "DLL load", "dllwhy explain"),
     "wine-193-import": ("dll-machine", "DLL load", "64-bit"),
-    "wine-ctypes-126": ("dll-missing", "DLL load", "doit explain"),
-    "wine-ctypes-function": ("dll-procedure", "DLL load", "doit audit"),
-    "wine-ctypes-missing-file": ("dll-missing", "DLL load", "doit explain"),
-    "wine-forward-127": ("dll-procedure", "DLL load", "doit audit"),
+    "wine-ctypes-126": ("dll-missing", "DLL load", "dllwhy explain"),
+    "wine-ctypes-function": ("dll-procedure", "DLL load", "dllwhy audit"),
+    "wine-ctypes-missing-file": ("dll-missing", "DLL load", "dllwhy explain"),
+    "wine-forward-127": ("dll-procedure", "DLL load", "dllwhy audit"),
     "wine-import-no-dll": ("dll-missing", "DLL load", "MSVCR100.dll"),
     "wine-msvc-missing": ("msvc-missing", "setup.py and pip", "DISTUTILS_USE_SDK=1"),
-    "wine-msvc-sdk": ("compiler-missing", "setup.py and pip", "vcvars64.bat"),
-    "wine-no-init": ("dll-init", "DLL load", "doit wheel"),
+    "wine-msvc-sdk": ("program-unnamed", "setup.py and pip", "vcvars64.bat"),
+    "wine-no-init": ("dll-init", "DLL load", "build the module again"),
     "wine-pip-msvc-missing": ("msvc-missing", "setup.py and pip", "Build Tools"),
     "wine-pip-unpatched": ("required-package", "setup.py and pip", "patched"),
     "wine-python-tag": ("no-module", "setup.py and pip", "cpXY"),
@@ -129,7 +130,7 @@ DOCUMENTED = [
     ("a.lib(a.obj) : fatal error LNK1112: module machine type 'x86' conflicts with target machine "
      "type 'x64'", "machine"),
     ("a.obj : error LNK2038: mismatch detected for '_ITERATOR_DEBUG_LEVEL': value '2' doesn't "
-     "match value '0' in b.obj", "runtime-mismatch"),
+     "match value '0' in b.obj", "debug-release"),
     ("LINK : fatal error LNK1158: cannot run 'cvtres.exe'", "resource-converter"),
     ("a.pyd : fatal error LNK1120: 5 unresolved externals", "unresolved-count"),
     ("fatal error C1047: The object or library file 'a.lib' was created with an older compiler "
@@ -174,7 +175,7 @@ PUBLISHED = [
      "Studio:\n\n    E:/visual 3\n", "cmake-generator"),
     ("    hp, ht, pid, tid = _winapi.CreateProcess(executable, args,\n"
      "FileNotFoundError: [WinError 2] The system cannot find the file specified\n",
-     "compiler-missing"),
+     "program-unnamed"),
     ("'cl.exe' is not recognized as an internal or external command,\noperable program or batch "
      "file.", "compiler-missing"),
     ("LINK : fatal error LNK1181: 无法打开输入文件“hello_shared.dll.lib”", "missing-library"),
@@ -199,10 +200,10 @@ PUBLISHED = [
      "resource-compiler"),
     ('  FFMPEG: Download failed: 5;"Couldn\'t resolve proxy name"', "download"),
     ("ImportError: DLL load failed: The specified module could not be found.", "dll-missing"),
-    ("ImportError: DLL load failed while importing _ext: 找不到指定的模块。", "dll-load"),
+    ("ImportError: DLL load failed while importing _ext: 找不到指定的模块。", "dll-missing"),
     ("ImportError: DLL load failed while importing cv2: Le module spécifié est introuvable.",
-     "dll-load"),
-    ("ImportError: DLL load failed: 操作系统无法运行 %1。", "dll-load"),
+     "dll-missing"),
+    ("ImportError: DLL load failed: 操作系统无法运行 %1。", "dll-procedure"),
     ("OSError: [WinError 126] Le module spécifié est introuvable", "dll-missing"),
     ('OSError: [WinError 1114] A dynamic link library (DLL) initialization routine failed. Error '
      'loading "C:\\torch\\lib\\c10.dll" or one of its dependencies.', "dll-start"),
@@ -324,7 +325,7 @@ def test_a_forced_include_that_is_missing_is_a_header() -> None:
 
 def test_file_names_are_known_in_any_case() -> None:
     [finding] = triage("LINK : fatal error LNK1104: cannot open file 'MSVCRT.lib'")
-    assert finding.facts[0].startswith("MSVCRT.lib: the Windows SDK and the C runtime")
+    assert finding.id == "windows-library"
 
 
 @pytest.mark.parametrize(
@@ -335,7 +336,7 @@ def test_file_names_are_known_in_any_case() -> None:
     ],
 )
 def test_not_everything_that_is_missing_is_a_program_of_the_build(text: str) -> None:
-    assert triage(text) == []
+    assert "compiler-missing" not in [finding.id for finding in triage(text)]
 
 
 def test_only_uvs_own_words_mean_that_the_network_is_off() -> None:
@@ -401,18 +402,39 @@ def test_findings_are_data_for_programs() -> None:
     [
         ("pattern: '('", "pattern"),
         ("cause: 'no {group}'", "no group group"),
-        ("example: other", "own example"),
+        ("examples: [other]", "own example"),
+        ("examples: []", "examples"),
         ("category: weather", "category"),
         ("nonsense: 1", "nonsense"),
     ],
 )
 def test_a_defective_pattern_is_one_line(tmp_path: Path, change: str, message: str) -> None:
     entry = {"id": "x", "category": "linker", "pattern": "LNK", "cause": "c", "remedy": "r",
-             "example": "LNK"}  # fmt: skip
+             "examples": "[LNK]"}  # fmt: skip
     key, _, value = change.partition(": ")
     lines = [f"{k}: {v}" for k, v in (entry | {key: value}).items()]
-    path = tmp_path / "triage.yaml"
+    path = tmp_path / "10-one.yaml"
     path.write_text("- " + "\n  ".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(DiagnosisError, match=message) as caught:
-        load(path)
+        load(tmp_path)
     assert "\n" not in caught.value.message
+
+
+def test_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    entry = "- {{id: {0}, category: linker, pattern: {0}, cause: c, remedy: r, examples: [{0}]}}\n"
+    for name in ("20-b", "10-a", "30-c"):
+        (tmp_path / f"{name}.yaml").write_text(entry.format(name), encoding="utf-8")
+    assert [pattern.id for pattern in load(tmp_path)] == ["10-a", "20-b", "30-c"]
+    (tmp_path / "40-d.yaml").write_text(entry.format("10-a"), encoding="utf-8")
+    with pytest.raises(DiagnosisError, match="two patterns of the id 10-a"):
+        load(tmp_path)
+    with pytest.raises(DiagnosisError, match="no patterns"):
+        load(tmp_path / "absent")
+
+
+EXAMPLES = [(pattern.id, example) for pattern in load() for example in pattern.examples]
+
+
+@pytest.mark.parametrize(("identifier", "example"), EXAMPLES)
+def test_an_example_alone_is_understood_as_its_own_entry(identifier: str, example: str) -> None:
+    assert triage(example)[0].id == identifier
