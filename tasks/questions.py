@@ -10,8 +10,9 @@
                                             what Windows' loader did, beside the model
     doit triage --log FILE [--json]         what a build log means
 
-They print their answer and nothing else; the exit status is 1 where something does not load, and
-2 where the question cannot be answered: standard error says why.
+They print their answer and nothing else; the exit status is 1 where something does not load, or a
+failure in a log is not understood, and 2 where the question cannot be answered: standard error says
+why.
 Without --env the question is about the environment that was built here.
 """
 
@@ -27,7 +28,6 @@ from doit import get_initial_workdir
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 
 from dllwhy import explain as explaining
-from dllwhy.decode import decoded
 from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import Environment, detect_environment
 from dllwhy.traces import loadtrace, procmon
@@ -194,10 +194,14 @@ def _import(project: Project, module: str, as_json: bool) -> bool:
 
 
 def triage(project: Project, log: str, as_json: bool) -> bool:
-    """Say what a build log means; returns whether no cause of failure was found."""
+    """Say what a build log means; returns whether it was understood, or has no failure.
+
+    doit has no other exit status for "no failure is seen" (`Outcome.NO_FAILURE`) than success.
+    """
     from rich.text import Text
 
     from dllwhy.logs import triage as triaging
+    from dllwhy.logs.text import read
 
     if not log:
         raise BuildError("say which log: doit triage --log FILE, or --log - for standard input")
@@ -205,10 +209,14 @@ def triage(project: Project, log: str, as_json: bool) -> bool:
         data = sys.stdin.buffer.read() if log == "-" else _given(log).read_bytes()
     except OSError as error:
         raise BuildError(f"{log} cannot be read: {error.strerror}") from error
-    findings = triaging.triage(decoded(data), search_prefixes(project))
-    lines = triaging.render(findings) or ["no known cause of failure was found"]
+    try:
+        text = read(data)
+    except DiagnosisError as error:
+        raise BuildError(f"{log} cannot be read: {error.message}") from error
+    findings = triaging.triage(text, search_prefixes(project))
+    lines = triaging.render(findings)
     _show(triaging.as_data(findings), lambda: Text("\n".join(lines)), as_json)
-    return not findings
+    return triaging.outcome(findings) is not triaging.Outcome.NOT_UNDERSTOOD
 
 
 def _comparison_table(compared: list[loadtrace.Comparison], project: Project) -> Any:

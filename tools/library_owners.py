@@ -54,10 +54,29 @@ HEADER_NAME = re.compile(r"(?!_)[\w+-]+\.(?:h|hh|hpp|hxx|H)")
 COMMON = 3
 
 # Functions that several libraries of Windows export are taken from the first of these.
-PREFERRED = (
-    "ucrt vcruntime kernel32 user32 gdi32 advapi32 shell32 ole32 oleaut32 ws2_32 winmm shlwapi "
-    "comctl32 crypt32 bcrypt secur32 iphlpapi psapi version setupapi opengl32"
-).split()
+PREFERRED = [
+    "ucrt",
+    "vcruntime",
+    "kernel32",
+    "user32",
+    "gdi32",
+    "advapi32",
+    "shell32",
+    "ole32",
+    "oleaut32",
+    "ws2_32",
+    "winmm",
+    "shlwapi",
+    "comctl32",
+    "crypt32",
+    "bcrypt",
+    "secur32",
+    "iphlpapi",
+    "psapi",
+    "version",
+    "setupapi",
+    "opengl32",
+]
 LAST = {"ntdll", "wsock32", "nt"}
 # MinGW's names of what are parts of the C runtime for MSVC's linker.
 RUNTIME = {"ucrtbase": "ucrt", "vcruntime140": "vcruntime"}
@@ -77,7 +96,7 @@ def packages(paragraphs: Iterable[str]) -> tuple[dict[str, str], dict[str, int]]
     sources: dict[str, str] = {}
     depends: dict[str, set[str]] = {}
     for paragraph in paragraphs:
-        fields = dict(re.findall(r"^([\w-]+): (.*)$", paragraph, re.MULTILINE))
+        fields: dict[str, str] = dict(re.findall(r"^([\w-]+): (.*)$", paragraph, re.MULTILINE))
         if "Package" in fields:
             source = fields.get("Source", fields["Package"]).split()[0]
             sources[fields["Package"]] = unversioned(source)
@@ -96,9 +115,9 @@ def unversioned(source: str) -> str:
     return re.sub(r"-?\d+\.\d+$|-\d+$", "", source)
 
 
-def owned(contents: Iterable[str], sources: Sources, pattern: re.Pattern[str]) -> Iterator[
-    tuple[str, str]
-]:  # fmt: skip
+def owned(
+    contents: Iterable[str], sources: Sources, pattern: re.Pattern[str]
+) -> Iterator[tuple[str, str]]:
     """(what the pattern's group finds, source package) of the lines of an index "Contents"."""
     for line in contents:
         path, _, where = line.rstrip().rpartition(" ")
@@ -144,17 +163,16 @@ def table(
         candidates[name][owner] = max(sure, candidates[name].get(owner, 0))
     result: Table = defaultdict(set)
     for name, owners in candidates.items():
-        if owner := chosen(owners, users, always):
-            result[owner].add(name)
+        if one := chosen(owners, users, always):
+            result[one].add(name)
     return result
 
 
 def windows_headers(include: Path, standard: Path) -> set[str]:
     """The names of Windows' and the standard library's headers, in small letters."""
     names = {file.name for file in include.iterdir() if HEADER_NAME.fullmatch(file.name)}
-    names |= {
-        f.name for f in standard.iterdir() if re.fullmatch(r"[a-z]\w*", f.name) and f.is_file()
-    }
+    files = (file.name for file in standard.iterdir() if file.is_file())
+    names |= {name for name in files if re.fullmatch(r"[a-z]\w*", name)}
     return {name.lower() for name in names}
 
 
@@ -208,9 +226,9 @@ def exported(text: str) -> Iterator[str]:
 def render(table: Table, source: str) -> str:
     """The text of a table: a comment, then lines of an owner, a tab and its names."""
     lines = [f"# {source}"]
-    lines += [
-        f"{owner}\t {' '.join(sorted(names))} " for owner, names in sorted(table.items()) if names
-    ]
+    for owner, names in sorted(table.items()):
+        if names:
+            lines.append(f"{owner}\t {' '.join(sorted(names))} ")
     return "\n".join(lines) + "\n"
 
 

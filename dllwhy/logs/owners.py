@@ -14,7 +14,7 @@ import gzip
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -116,10 +116,11 @@ def _owner_of_symbol(name: str) -> Owner | None:
     if library in ("ucrt.lib", "vcruntime.lib"):
         key = key or "msvc-runtime"
     elif library:
+        stem = library[:-4]
         return Owner(
             f"Windows: {library} of the SDK",
-            f'link {library}: libraries=["{library[:-4]}"] of the Extension in setup.py, or in LINK '
-            f"(MSVC); -l{library[:-4]} (zig, MinGW)",
+            f'link {library}: libraries=["{stem}"] of the Extension in setup.py, or {library} in '
+            f"LINK (MSVC); -l{stem} (zig, MinGW)",
         )
     return _owner(key) if key else None
 
@@ -184,7 +185,7 @@ def _line(table: str, part: str) -> str | None:
     return text[start : text.index("\t", start)]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _table(name: str) -> str:
     path = DATA / f"{name}.txt.gz"
     try:
@@ -193,7 +194,7 @@ def _table(name: str) -> str:
         raise DiagnosisError(f"{path} cannot be read ({error}): install dllwhy again") from error
 
 
-@lru_cache(maxsize=None)
+@cache
 def _owners() -> dict[str, dict[str, Any]]:
     path = DATA / "owners.yaml"
     # libyaml reads it in a tenth of the time; not every PyYAML is built with it.
