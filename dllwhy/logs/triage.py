@@ -223,7 +223,7 @@ def _finding(
         values[group] = _some(_names(group, matches))
     facts: list[str] = []
     places: list[str] = []
-    remedy = pattern.remedy
+    missing: dict[str, list[str]] = {}
     for group in LOOKED_UP:
         if not values.get(group):
             continue
@@ -237,16 +237,19 @@ def _finding(
             facts.append(f"{place} is there" if is_it else f"{place} has {_some(these)}")
         if not places:
             facts += _usual(group, names, pattern.known)
-        if not places and pattern.whose:
-            whose, remedy = owners.advice(group, names, pattern.remedy)
-            facts += whose
+        nowhere = [name for name in names if not any(name in had for had in looked_up.values())]
+        if nowhere and pattern.whose:
+            missing[group] = nowhere
     for group in sorted(pattern.groups - set(LOOKED_UP)):
         facts += _usual(group, _names(group, matches), pattern.known)
-    if pattern.found and places:
-        remedy = pattern.found
-        values["found"] = ", ".join(places)
+    values["found"] = ", ".join(places)
+    remedy = _filled(pattern.found if pattern.found and places else pattern.remedy, values)
+    for group, names in missing.items():
+        whose, advised = owners.advice(group, names, _filled(pattern.remedy, values))
+        facts += whose
+        remedy = f"{remedy}. {_some(names)}: {advised}" if places else advised
     if about.here and pattern.here:
-        remedy = f"{remedy}. {pattern.here}"
+        remedy = f"{remedy}. {_filled(pattern.here, values)}"
     meaning, documentation = explained(values.get("number", ""))
     if meaning:
         facts.append(f"{values['number']} means: {meaning}")
@@ -256,7 +259,7 @@ def _finding(
         line_number=first.numbers.start,
         line=_shortened(first.line),
         cause=_filled(pattern.cause, values).rstrip(":"),
-        remedy=_filled(remedy, values),
+        remedy=remedy,
         facts=tuple(facts),
         understood=pattern.role in ("cause", "warning"),
         documentation=documentation,
