@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# Folders of this project's builds (build/PROFILE-cpXY/), its clone, and FFCV's own extension module.
+# Folders of this project's builds (build/PROFILE-cpXY/), its clone, FFCV's extension module.
 _HERE = re.compile(r"ffcv-on-windows|[\\/]build[\\/][\w-]+-cp3\d+[\\/]|libffcv")
 # File names and folders that setuptools, pip and the installers of Python make.
 _PYTHON = re.compile(
