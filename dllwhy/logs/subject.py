@@ -20,8 +20,8 @@ _MSVC = re.compile(
 )
 _MACHINES = {
     "x86": re.compile(r"\btemp\.win32\b|\blib\.win32\b|/MACHINE:X86\b|[Hh]ost[Xx]\d\d[\\/]+x86\b"),
-    "arm64": re.compile(r"\bwin[_-]arm64\b|/MACHINE:ARM64\b|[Hh]ost\w+[\\/]+arm64\b", re.IGNORECASE),
-    "x64": re.compile(r"\bwin[_-]amd64\b|/MACHINE:X64\b|[Hh]ost[Xx]\d\d[\\/]+x64\b", re.IGNORECASE),
+    "arm64": re.compile(r"(?i)\bwin[_-]arm64\b|/MACHINE:ARM64\b|host\w+[\\/]+arm64\b"),
+    "x64": re.compile(r"(?i)\bwin[_-]amd64\b|/MACHINE:X64\b|hostx\d\d[\\/]+x64\b"),
 }  # fmt: skip
 _SAMPLE = 200_000  # characters from the start, and as many from the end
 

@@ -27,12 +27,13 @@ _ESCAPES = re.compile(
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
-# What services put before each line. GitHub: "2026-01-31T12:00:00.1234567Z ", with "job<TAB>step<TAB>"
-# before it in `gh run view --log`, and commands such as "##[error]" and "::error file=x::"
+# What services put before a line. GitHub: "2026-01-31T12:00:00.1234567Z ", in `gh run view --log`
+# with "job<TAB>step<TAB>" before it, and commands such as "##[error]" and "::error file=x::"
 # (https://docs.github.com/actions/reference/workflow-commands-for-github-actions);
 # others: "[12:00:00] ", "#12 3.456 " (docker build); MSBuild: "12>".
 _STAMP = (
-    r"(?:(?:[^\t\n]{1,100}\t[^\t\n]{1,100}\t)?\ufeff?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?Z?[ \t]+"
+    r"(?:(?:[^\t\n]{1,100}\t[^\t\n]{1,100}\t)?\ufeff?"
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?Z?[ \t]+"
     r"|\[\d\d:\d\d:\d\d(?:\.\d+)?\][ \t]+|\#\d+[ \t]\d+\.\d+[ \t]+)"
 )
 _MARK = r"(?:\#\#\[\w+\]|::(?:error|warning|notice|debug|group)[^:\n]*::|\d{1,3}>(?=\S))"
@@ -50,11 +51,11 @@ _OTHER_CONSOLE = 3  # so many lines, all as long as the longest, are of a consol
 # A line that begins a message of its own does not continue the line before.
 _BEGINS = re.compile(
     r"\s\s|(?:[\w.+-]+[\\/])?[^\s:]+(?:\(\d+(?:,\d+)?\))?\s?: (?:fatal )?(?:error|warning|note)\b"
-    r"|(?:fatal |CMake )?(?:error|warning|note)\b|LINK :|Traceback |File \"|[A-Z]\w+(?:Error|Warning): "
-    r"|\[\d+/\d+\]|-- |\$ |[A-Za-z]:\\[^>\n]*>",
+    r"|(?:fatal |CMake )?(?:error|warning|note)\b|LINK :|Traceback |File \""
+    r"|[A-Z]\w+(?:Error|Warning): |\[\d+/\d+\]|-- |\$ |[A-Za-z]:\\[^>\n]*>",
     re.IGNORECASE,
 )
-# Magic numbers of what people take for a log: the archive of a build service's logs, a PDF, a program.
+# Magic numbers of what people take for a log, such as the archive of a build service's logs.
 _NO_TEXT = {b"PK\x03\x04": "a ZIP archive: unpack it", b"\x1f\x8b": "a gzip archive: unpack it",
             b"%PDF": "a PDF: copy the text of the log out of it", b"MZ": "a program or DLL",
             b"\x89PNG": "a picture: copy the log as text"}  # fmt: skip

@@ -50,7 +50,8 @@ def test_no_escape_sequence_of_a_log_reaches_the_terminal() -> None:
 def test_lines_that_a_console_wrapped_are_one(width: int, indent: str) -> None:
     line = (
         "libdemo.lib(codec.obj) : error LNK2038: mismatch detected for 'RuntimeLibrary': value "
-        "'MT_StaticRelease' doesn't match value 'MD_DynamicRelease' in module.obj [C:\\demo\\core.vcxproj]"
+        "'MT_StaticRelease' doesn't match value 'MD_DynamicRelease' in module.obj "
+        "[C:\\demo\\core.vcxproj]"
     )
     wrapped = [line[at : at + width] for at in range(0, len(line), width)]
     text = "\n".join(indent + part for part in ["building 'demo'", *wrapped, "LINK : fatal error"])

@@ -1,8 +1,8 @@
 """Each kind of failure is understood, in logs that are not of this project's own build.
 
 data/logs/kinds: one short log a kind, worded as the programs word it on Windows.
-data/logs/made: real output of pip 26, setuptools 84, CMake 4.4, Meson 1.11 and Python 3.11 on Linux,
-of a small project with one mistake each; only the folders are replaced.
+data/logs/made: real output of pip 26, setuptools 84, CMake 4.4, Meson and Python 3.11 on Linux, of
+a small project with one mistake each; only the folders are replaced.
 """
 
 from pathlib import Path
