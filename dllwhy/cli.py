@@ -50,7 +50,7 @@ on standard error. That Python needs no dllwhy; but one that takes no notice of 
 -I, -E and -S, a ._pth file) is not seen into. There, write `import dllwhy.hook` into the program.
 
   dllwhy run -- python script.py
-  dllwhy run -- pytest tests
+  dllwhy run -- python -m package
 
 The exit status is the command's; 2 where it cannot be started.
 """

@@ -25,14 +25,25 @@ def marked(start: bytes) -> str | None:
 
 
 def decoded(data: bytes) -> str:
-    """Text by its byte order mark, or as UTF-8, or else in the code page of this machine.
+    """Text by its byte order mark or zero bytes, as UTF-8, or in the code page of this machine.
 
     What cannot be decoded becomes U+FFFD.
     """
     if encoding := marked(data):
+        return data.decode(encoding, errors="replace")
+    if encoding := _utf_16(data):
         return data.decode(encoding, errors="replace")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         page = "oem" if sys.platform == "win32" else locale.getpreferredencoding(False)
         return data.decode(page, errors="replace")
+
+
+def _utf_16(data: bytes) -> str | None:
+    """The byte order of UTF-16 without a mark: in Latin letters every other byte is zero."""
+    start = data[:4000]
+    for encoding, zeros in (("utf-16-le", start[1::2]), ("utf-16-be", start[::2])):
+        if zeros and zeros.count(0) > 0.4 * len(zeros):
+            return encoding
+    return None

@@ -10,8 +10,9 @@
                                             what Windows' loader did, beside the model
     doit triage --log FILE [--json]         what a build log means
 
-They print their answer and nothing else; the exit status is 1 where something does not load, or no
-cause was found in the log, and 2 where the question cannot be answered: standard error says why.
+They print their answer and nothing else; the exit status is 1 where something does not load, or a
+failure in a log is not understood, and 2 where the question cannot be answered: standard error says
+why.
 Without --env the question is about the environment that was built here.
 """
 
@@ -92,11 +93,18 @@ def audit(project: Project, env: str, windows: str, as_json: bool) -> bool:
 
 
 def triage(project: Project, log: str, as_json: bool) -> bool:
-    """Say what a build log means; returns whether a cause was found."""
+    """Say what a build log means; returns whether it was understood, or has no failure.
+
+    doit has no other exit status for "no failure is seen" (`Outcome.NO_FAILURE`) than success.
+    """
     if not log:
         raise BuildError("say which log: doit triage --log FILE, or --log - for standard input")
+    from dllwhy.logs.triage import Outcome
+
     text = dllwhy.read_log(log if log == "-" else str(_given(log)))
-    return _show(answers.triaged(text, search_prefixes(project)), as_json)
+    answer = answers.triaged(text, search_prefixes(project))
+    _show(answer, as_json)
+    return answer.status != Outcome.NOT_UNDERSTOOD.exit_status
 
 
 def _show(answer: Answer, as_json: bool) -> bool:

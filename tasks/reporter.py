@@ -226,7 +226,8 @@ def _triage(log: Path) -> list[str]:
         text = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    return triage.render(triage.triage(text, search_prefixes(project())))
+    findings = triage.triage(text, search_prefixes(project()), here=True)
+    return triage.render(findings) if findings else []
 
 
 def _quiet_interrupt() -> None:

@@ -13,19 +13,20 @@ from itertools import accumulate
 
 # In lower case. A test sees to it that of each example of each pattern no line is lost.
 _WORDS = (
-    "error", "fail", "fatal", "not ", "n't ", "cannot", "exception", "lnk", "missing", "undefined",
-    "unresolved", "redefinition", "unsupported", "unknown", "invalid", "denied", "blocked", "conflict",
-    "require", "too ", "incompatible", "mismatch", "removed", "hint:", "errno", "no such",
-    "no module", "no match", "no python", "no cuda", "no cmake", "no wheels", "exit code", "exit status", "must be", "size changed",
-    "is newer", "operand", "out of memory", "disabled", "older than", "unable", "no versions", "virus",
-    "unimplemented", "could", "fehler", "erreur", "erro ", "ошибка", "错误", "錯誤", "エラー", "오류",
+    "error", "fail", "fatal", "not ", "n't ", "cannot", "exception", "lnk", "missing",
+    "undefined", "unresolved", "redefinition", "unsupported", "unknown", "invalid", "denied",
+    "blocked", "conflict", "require", "too ", "incompatible", "mismatch", "removed", "hint:",
+    "errno", "no such", "no module", "no match", "no python", "no cuda", "no cmake", "no wheels",
+    "exit code", "exit status", "must be", "size changed", "is newer", "operand", "out of memory",
+    "disabled", "older than", "unable", "no versions", "virus", "unimplemented", "could",
+    "fehler", "erreur", "erro ", "ошибка", "错误", "錯誤", "エラー", "오류",
     "nicht", "n'est", "no se ", "não ", "non ", "не ", "不", "c4819", "notfound", "_api", "has no ",
-    "superseded", "traceback", "paging", "already", "windows long path",
+    "superseded", "traceback", "paging", "already", "windows long path", " of output]",
 )  # fmt: skip
 _BEFORE, _AFTER = 5, 8  # neighbours: messages of CMake, Python and Cargo have several lines
 _SHAPE = 32  # characters from the word on; digits do not count
-_PER_SHAPE = 200
-_MOST = 250_000  # characters, of the start and of the end
+_PER_SHAPE = 100
+_MOST = 200_000  # characters, of the start and of the end
 _END = 60  # lines: how the log ended
 _NO_DIGITS = {ord(digit): None for digit in "0123456789"}
 

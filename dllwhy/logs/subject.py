@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# Folders of this project's builds (build/PROFILE-cpXY/), its clone, and FFCV's own extension module.
+# Folders of this project's builds (build/PROFILE-cpXY/), its clone, FFCV's extension module.
 _HERE = re.compile(r"ffcv-on-windows|[\\/]build[\\/][\w-]+-cp3\d+[\\/]|libffcv")
 # File names and folders that setuptools, pip and the installers of Python make.
 _PYTHON = re.compile(
@@ -20,8 +20,8 @@ _MSVC = re.compile(
 )
 _MACHINES = {
     "x86": re.compile(r"\btemp\.win32\b|\blib\.win32\b|/MACHINE:X86\b|[Hh]ost[Xx]\d\d[\\/]+x86\b"),
-    "arm64": re.compile(r"\bwin[_-]arm64\b|/MACHINE:ARM64\b|[Hh]ost\w+[\\/]+arm64\b", re.IGNORECASE),
-    "x64": re.compile(r"\bwin[_-]amd64\b|/MACHINE:X64\b|[Hh]ost[Xx]\d\d[\\/]+x64\b", re.IGNORECASE),
+    "arm64": re.compile(r"(?i)\bwin[_-]arm64\b|/MACHINE:ARM64\b|host\w+[\\/]+arm64\b"),
+    "x64": re.compile(r"(?i)\bwin[_-]amd64\b|/MACHINE:X64\b|hostx\d\d[\\/]+x64\b"),
 }  # fmt: skip
 _SAMPLE = 200_000  # characters from the start, and as many from the end
 

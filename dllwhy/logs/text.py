@@ -27,16 +27,17 @@ _ESCAPES = re.compile(
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
-# What services put before each line. GitHub: "2026-01-31T12:00:00.1234567Z ", with "job<TAB>step<TAB>"
-# before it in `gh run view --log`, and commands such as "##[error]" and "::error file=x::"
+# What services put before a line. GitHub: "2026-01-31T12:00:00.1234567Z ", in `gh run view --log`
+# with "job<TAB>step<TAB>" before it, and commands such as "##[error]" and "::error file=x::"
 # (https://docs.github.com/actions/reference/workflow-commands-for-github-actions);
 # others: "[12:00:00] ", "#12 3.456 " (docker build); MSBuild: "12>".
-_SERVICE = re.compile(
-    r"^[ \t]*(?:(?:[^\t\n]{1,100}\t[^\t\n]{1,100}\t)?\ufeff?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?Z?[ \t]+|\[\d\d:\d\d:\d\d(?:\.\d+)?\][ \t]+"
-    r"|\#\d+[ \t]\d+\.\d+[ \t]+)?"
-    r"(?:\#\#\[\w+\]|::(?:error|warning|notice|debug|group)[^:\n]*::|\d{1,3}>(?=\S))?",
-    re.MULTILINE,
+_STAMP = (
+    r"(?:(?:[^\t\n]{1,100}\t[^\t\n]{1,100}\t)?\ufeff?"
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?Z?[ \t]+"
+    r"|\[\d\d:\d\d:\d\d(?:\.\d+)?\][ \t]+|\#\d+[ \t]\d+\.\d+[ \t]+)"
 )
+_MARK = r"(?:\#\#\[\w+\]|::(?:error|warning|notice|debug|group)[^:\n]*::|\d{1,3}>(?=\S))"
+_SERVICE = re.compile(rf"^[ \t]*(?:{_STAMP}{_MARK}?|{_MARK})")
 _SAMPLE = 200  # lines from the start, and from the end, that tell whether a log is quoted
 _LONG = 200_000  # characters; a shorter log is read whole
 _LEFT_OUT = "\u2026"
@@ -44,18 +45,17 @@ _QUOTED = re.compile(r"[ \t]*>")
 _QUOTE_MARKS = re.compile(r"^[ \t]*(?:>[ \t]?)+")
 _BOX = " \t│┃╎"
 _LONGEST_LINE = 8000  # characters; the middle of longer ones is no message
-# A console is 80 or 120 columns wide, less what an indentation or a quote mark took of the paste.
-_CONSOLES = (*range(77, 81), *range(117, 121))
+# A console is 80 or 120 columns wide, more or less what an indentation did to the paste.
+_CONSOLES = (*range(77, 85), *range(117, 125))
 _OTHER_CONSOLE = 3  # so many lines, all as long as the longest, are of a console of another width
-_RULER = re.compile(r"\W*(\W)\1{20,}\W*")
 # A line that begins a message of its own does not continue the line before.
 _BEGINS = re.compile(
     r"\s\s|(?:[\w.+-]+[\\/])?[^\s:]+(?:\(\d+(?:,\d+)?\))?\s?: (?:fatal )?(?:error|warning|note)\b"
-    r"|(?:fatal |CMake )?(?:error|warning|note)\b|LINK :|Traceback |File \"|[A-Z]\w+(?:Error|Warning): "
-    r"|\[\d+/\d+\]|-- |\$ |[A-Za-z]:\\[^>\n]*>",
+    r"|(?:fatal |CMake )?(?:error|warning|note)\b|LINK :|Traceback |File \""
+    r"|[A-Z]\w+(?:Error|Warning): |\[\d+/\d+\]|-- |\$ |[A-Za-z]:\\[^>\n]*>",
     re.IGNORECASE,
 )
-# Magic numbers of what people take for a log: the archive of a build service's logs, a PDF, a program.
+# Magic numbers of what people take for a log, such as the archive of a build service's logs.
 _NO_TEXT = {b"PK\x03\x04": "a ZIP archive: unpack it", b"\x1f\x8b": "a gzip archive: unpack it",
             b"%PDF": "a PDF: copy the text of the log out of it", b"MZ": "a program or DLL",
             b"\x89PNG": "a picture: copy the log as text"}  # fmt: skip
@@ -128,6 +128,7 @@ def normalised(text: str) -> Log:
     lines = [line for _, line in numbered]
     sample = [line for line in (*lines[:_SAMPLE], *lines[-_SAMPLE:]) if line.strip()]
     quoted = sum(bool(_QUOTED.match(line)) for line in sample) > 0.8 * len(sample)
+    indent = min((len(line) - len(line.lstrip()) for line in sample), default=0)
     width = _console(lines)
     indices = range(len(lines)) if len(text) <= _LONG else sifted(lines)
     plain: list[str] = []
@@ -138,8 +139,10 @@ def normalised(text: str) -> Log:
             plain.append(_LEFT_OUT)
             numbers.append(numbered[index][0])
         line = _cleaned(lines[index], quoted)
-        if index == last + 1 and plain and index and _continues(lines[index - 1], width, line):
-            plain[-1] += line.rstrip()
+        before = lines[index - 1].rstrip() if index == last + 1 and index else ""
+        if width and _continues(before, width, line[indent:]):
+            # The space at which the line was wrapped is often lost.
+            plain[-1] += " " * (width - _columns(before)) + line[indent:].rstrip()
         else:
             plain.append(line.rstrip())
             numbers.append(numbered[index][0])
@@ -158,21 +161,24 @@ def _cleaned(line: str, quoted: bool) -> str:
 def _continues(before: str, width: int, line: str) -> bool:
     """Whether a line is the rest of the line before it, which fills the console."""
     return (
-        width > 0 and line != "" and not _BEGINS.match(line)
-        and _columns(before.rstrip()) == width and not _RULER.fullmatch(before)
+        width - 1 <= _columns(before) <= width and not _is_ruler(before)
+        and line.strip() != "" and not _BEGINS.match(line)
     )  # fmt: skip
 
 
 def _console(lines: Sequence[str]) -> int:
     """The width of the console that a log was copied from, in columns; 0 if it was not wrapped."""
-    lengths = Counter(map(len, lines))
-    if max(lengths) > 2 * max(_CONSOLES):
+    if max(map(len, lines)) > 2 * max(_CONSOLES):
         return 0
-    widths = Counter(_columns(line.rstrip()) for line in lines if not _RULER.fullmatch(line))
+    widths = Counter(_columns(line.rstrip()) for line in lines if not _is_ruler(line))
     longest = max(widths, default=0)
-    if longest in _CONSOLES or (longest > min(_CONSOLES) and widths[longest] >= _OTHER_CONSOLE):
-        return longest
-    return 0
+    filled = widths[longest] >= _OTHER_CONSOLE and longest > min(_CONSOLES)
+    return longest if longest in _CONSOLES or filled else 0
+
+
+def _is_ruler(line: str) -> bool:
+    """Whether a line is a drawn one ("=====", "| ---- |"), or empty."""
+    return len(set(line)) <= 3
 
 
 def _columns(line: str) -> int:

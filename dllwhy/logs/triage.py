@@ -237,14 +237,17 @@ def _finding(
             facts.append(f"{place} is there" if is_it else f"{place} has {_some(these)}")
         if not places:
             facts += _usual(group, names, pattern.known)
-            missing[group] = names
+        nowhere = [name for name in names if not any(name in had for had in looked_up.values())]
+        if nowhere and pattern.whose:
+            missing[group] = nowhere
     for group in sorted(pattern.groups - set(LOOKED_UP)):
         facts += _usual(group, _names(group, matches), pattern.known)
     values["found"] = ", ".join(places)
     remedy = _filled(pattern.found if pattern.found and places else pattern.remedy, values)
-    for group, names in missing.items() if pattern.whose else ():
-        whose, remedy = owners.advice(group, names, remedy)
+    for group, names in missing.items():
+        whose, advised = owners.advice(group, names, _filled(pattern.remedy, values))
         facts += whose
+        remedy = f"{remedy}. {_some(names)}: {advised}" if places else advised
     if about.here and pattern.here:
         remedy = f"{remedy}. {_filled(pattern.here, values)}"
     meaning, documentation = explained(values.get("number", ""))

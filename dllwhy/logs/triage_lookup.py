@@ -20,10 +20,11 @@ from dllwhy.logs.subject import Subject
 # IMAGE_ARCHIVE_START, https://learn.microsoft.com/windows/win32/debug/pe-format#archive-library-file-format
 _ARCHIVE = b"!<arch>\n"
 _MEMBER_HEADER = 60
+_ANY = Subject()
 
 
 def places_of(
-    group: str, names: Sequence[str], prefixes: Sequence[Path], about: Subject = Subject()
+    group: str, names: Sequence[str], prefixes: Sequence[Path], about: Subject = _ANY
 ) -> dict[str, list[str]]:
     """Return where names are found in the prefixes.
 

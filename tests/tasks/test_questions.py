@@ -217,6 +217,27 @@ def test_a_log_that_windows_powershell_wrote_is_read(tmp_path):
     assert done.returncode == 0 and "nasm" in done.stdout
 
 
+def test_a_failure_that_is_not_understood_has_exit_status_1(tmp_path):
+    log = tmp_path / "build.log"
+    log.write_text("error: the demo device was not found\n", encoding="utf-8")
+    done = doit("triage", "--log", log)
+    assert done.returncode == 1 and "the demo device was not found" in done.stdout
+
+
+def test_a_log_without_a_failure_says_so(tmp_path):
+    log = tmp_path / "build.log"
+    log.write_text("Successfully built demo\n", encoding="utf-8")
+    done = doit("triage", "--log", log)
+    assert done.returncode == 0 and "no failure is seen" in done.stdout
+
+
+def test_a_file_that_is_no_log_is_one_line(tmp_path):
+    log = tmp_path / "build.log"
+    log.write_bytes(b"PK\x03\x04")
+    done = doit("triage", "--log", log)
+    assert done.returncode == 2 and "a ZIP archive: unpack it" in done.stderr
+
+
 def test_a_log_that_is_not_there_is_one_line():
     done = doit("triage", "--log", "no.log")
     assert done.returncode == 2

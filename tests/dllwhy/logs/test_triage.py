@@ -92,11 +92,11 @@ EXPECTED = {
     "uv-refused": ("download", "setup.py and pip", "HTTPS_PROXY"),
     "wine-127-ctypes": ("dll-procedure", "DLL load", "dllwhy audit"),
     "wine-193-ctypes": ("dll-machine", "DLL load", "64-bit"),
-    "wine-193-html": ("dll-machine", "DLL load", "dllwhy explain"),
+    "wine-193-html": ("dll-machine", "DLL load", "dllwhy FILE_OR_PACKAGE"),
     "wine-193-import": ("dll-machine", "DLL load", "64-bit"),
-    "wine-ctypes-126": ("dll-missing", "DLL load", "dllwhy explain"),
+    "wine-ctypes-126": ("dll-missing", "DLL load", "dllwhy FILE_OR_PACKAGE"),
     "wine-ctypes-function": ("dll-procedure", "DLL load", "dllwhy audit"),
-    "wine-ctypes-missing-file": ("dll-missing", "DLL load", "dllwhy explain"),
+    "wine-ctypes-missing-file": ("dll-missing", "DLL load", "dllwhy FILE_OR_PACKAGE"),
     "wine-forward-127": ("dll-procedure", "DLL load", "dllwhy audit"),
     "wine-import-no-dll": ("dll-missing", "DLL load", "MSVCR100.dll"),
     "wine-msvc-missing": ("msvc-missing", "setup.py and pip", "DISTUTILS_USE_SDK=1"),
@@ -356,13 +356,14 @@ def test_a_consequence_alone_is_told() -> None:
 def test_unresolved_symbols_name_the_import_library_that_has_them(prefix: Path) -> None:
     [finding] = triage(log("seed-linker"), [prefix])
     library = prefix / "lib" / "turbojpeg.lib"
-    assert finding.facts == (f"{library} has tjTransform, tjFree",)
+    assert finding.facts[0] == f"{library} has tjTransform, tjFree"
+    assert finding.facts[1].endswith(": libjpeg-turbo")  # the three that this library lacks
     assert str(library) in finding.remedy
 
 
 def test_a_cpp_symbol_in_words_is_found_by_its_mangled_name(prefix: Path) -> None:
     [finding] = triage(log("lld-undefined-opencv"), [prefix])
-    [fact] = finding.facts
+    fact = finding.facts[0]
     assert "cv::Mat::~Mat()" in fact and "cv::resize(" in fact and "cv::Mat::Mat(" not in fact
 
 

@@ -155,3 +155,16 @@ def test_what_no_library_is_known_of_gets_the_usual_remedy_too() -> None:
     assert "deflate: zlib" in finding.facts
     assert "advapi32.lib" in finding.remedy
     assert "for the rest: name its import library" in finding.remedy
+
+
+def test_what_is_staged_and_what_is_not_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    symbols = b"deflate\0"
+    member = (1).to_bytes(4, "big") + bytes(4) + symbols
+    header = b"/".ljust(48) + str(len(member)).encode().ljust(10) + b"`\n"
+    (tmp_path / "lib" / "zlib.lib").write_bytes(b"!<arch>\n" + header + member)
+    finding = one(log("unresolved"), (tmp_path,))
+    assert f"{tmp_path / 'lib' / 'zlib.lib'} has deflate" in finding.facts
+    assert f"link {tmp_path / 'lib' / 'zlib.lib'}" in finding.remedy
+    assert "inet_ntop, GetUserNameA, ours: link ws2_32.lib" in finding.remedy
+    assert not any(fact.startswith("deflate: ") for fact in finding.facts)
