@@ -206,8 +206,13 @@ class Evaluator:
             if self._steps > _STEPS:
                 return
             handler = getattr(self, f"_{type(statement).__name__.lower()}", None)
-            if handler:
+            if not handler:
+                continue
+            try:
                 handler(statement, frame)
+            except (TypeError, ValueError, KeyError, AttributeError, OSError, RecursionError):
+                # Values that the program never has here: the statement is not understood.
+                continue
 
     def _expr(self, node: ast.Expr, frame: Frame) -> None:
         self.value(node.value, frame)
@@ -231,11 +236,10 @@ class Evaluator:
                 frame.bind(alias.asname or alias.name, value)
             elif isinstance(module, Module):
                 wanted = module.names.get("__all__")
-                names = wanted if isinstance(wanted, list) else list(module.names)
-                frame.scopes[0].update(
-                    {n: module.names[n] for n in names
-                     if n in module.names and (n in (wanted or ()) or not n.startswith("_"))}
-                )  # fmt: skip
+                public = [name for name in module.names if not name.startswith("_")]
+                for name in wanted if isinstance(wanted, list) else public:
+                    if isinstance(name, str) and name in module.names:
+                        frame.bind(name, module.names[name])
 
     def member(self, owner: Any, name: str, frame: Frame, line: int) -> Any:
         """Return what `from owner import name` gives: a name of it, or a module inside it."""
