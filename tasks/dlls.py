@@ -94,9 +94,7 @@ def place_dlls(project: Project, job: Job) -> Made:
     listing = []
     for extension in extensions(project):
         folder = destination(project, extension)
-        needed = needed_from(
-            extension, search_folders(project), environment, destination=folder
-        )
+        needed = needed_from(extension, search_folders(project), environment, destination=folder)
         for dll in copy_dlls(needed, folder):
             placed.append(dll)
             paths = {"from": str(dll.source), "to": str(dll.path)}

@@ -93,7 +93,7 @@ def explain(project: Project, pe: str, env: str, windows: str, path: str, add: l
 
     if not pe:
         raise BuildError("say what to explain: doit explain --pe FILE_OR_PACKAGE [--env DIR]")
-    is_file = _given(pe).is_file()
+    is_file = _given(pe).is_file() or Path(pe).suffix.lower() in (".pyd", ".dll", ".exe")
     folder = _given(env) if env else None if is_file else _built(project)
     folders = path or (os.environ.get("PATH", "") if windows_python.WINDOWS else "")
     explanation = explaining.explain(
