@@ -36,6 +36,7 @@ from dllwhy.imports.values import (
 )
 
 _DEEPEST = 25  # imports and calls inside each other
+_MODULES = 150  # sources; what is done for DLLs comes first, and torch has two thousand
 _STEPS = 200_000  # statements; torch takes some thousands
 
 
@@ -73,7 +74,7 @@ class Evaluator:
         self.called: set[tuple[Path | None, int]] = set()  # functions: file and line
         self.name_errors = 0  # how many `try` around await a NameError
         self._doubts: list[str] = []
-        self._depth = self._steps = self._blocks = 0
+        self._depth = self._steps = self._blocks = self._sources = 0
 
     # Imports
 
@@ -114,7 +115,7 @@ class Evaluator:
                 raise
 
     def _counts(self, module: Module, importer: Frame | None) -> bool:
-        if self._depth >= _DEEPEST:
+        if self._depth >= _DEEPEST or self._sources >= _MODULES:
             return False
         top = self.modules[module.name.partition(".")[0]]
         package = top.folders[0] if top.folders else top.file
@@ -136,6 +137,7 @@ class Evaluator:
         if tree is None:
             return
         module.evaluated = True
+        self._sources += 1
         package = module.name if module.folders else module.name.rpartition(".")[0]
         module.names |= {
             "__name__": module.name, "__package__": package, "__doc__": "",
