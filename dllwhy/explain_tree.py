@@ -132,17 +132,18 @@ def _add_imports(
     environment = explanation.environment
     failing = _failing(closure) if only_failing else None
     by_importer: dict[Path, list[Resolution]] = {}
-    for resolution in closure.resolutions:
-        by_importer.setdefault(resolution.importer, []).append(resolution)
-    # The order in which lines are told is the order of the tree, so that "see above" is right.
-    stack = [(branch, 0, iter(by_importer.get(closure.module, ())))]
-    if failing is None:
-        _add_summary(branch, by_importer.get(closure.module, ()), environment)
+    for one in closure.resolutions:
+        by_importer.setdefault(one.importer, []).append(one)
+    own: Sequence[Resolution] = by_importer.get(closure.module, ())
+    stack = [(branch, own, iter(own))]
+    resolution: Resolution | None
     while stack:
-        node, depth, imports = stack[-1]
-        resolution = next(imports, None)  # type: ignore[assignment]
+        node, own, imports = stack[-1]
+        resolution = next(imports, None)
         if resolution is None:
             stack.pop()
+            for line in _summary(own, environment) if failing is None else ():
+                node.add(Text(line, "dim"))
             continue
         if resolution.rule is Rule.MISSING and not resolution.delay:
             _add_missing(node, resolution, explanation, told)
@@ -153,14 +154,11 @@ def _add_imports(
             text = Text(f"{resolution.found.name}: ").append(
                 f"{resolution.rule.value} ({place}){_forward(resolution)}", "dim"
             )
-            # Deeper ones stand side by side: no screen is wide enough.
-            below = node.add(text) if depth < _DEEPEST else node
-            if depth >= _DEEPEST:
-                node.add(text)
+            below = node.add(text)
+            if len(stack) > _DEEPEST:  # side by side: no screen is wide enough
+                below = node
             own = by_importer.get(resolution.found, ())
-            if failing is None:
-                _add_summary(below, own, environment)
-            stack.append((below, depth + 1, iter(own)))
+            stack.append((below, own, iter(own)))
         elif resolution.problem and not resolution.delay:
             problem = shown(resolution.problem, environment)
             node.add(Text(f"{resolution.name}: {problem}", "yellow"))
@@ -189,11 +187,6 @@ def _forward(resolution: Resolution) -> str:
     if resolution.forwards is None:
         return ""
     return f" ({resolution.importer.name} forwards {resolution.forwards} to it)"
-
-
-def _add_summary(branch: Tree, imports: Sequence[Resolution], environment: Environment) -> None:
-    for line in _summary(imports, environment):
-        branch.add(Text(line, "dim"))
 
 
 def _summary(imports: Sequence[Resolution], environment: Environment) -> list[str]:

@@ -57,7 +57,9 @@ def observe(
     """
     with tempfile.TemporaryDirectory() as temporary:
         output = Path(temporary, "events.jsonl")
-        program = [*map(str, command), for_windows(RECORDER), for_windows(output), statement]
+        is_for_windows = str(command[-1]).lower().endswith(".exe")
+        spelled = for_windows if is_for_windows else str
+        program = [*map(str, command), spelled(RECORDER), spelled(output), statement]
         try:
             # Pipes for all three streams, or a Windows Python under Wine dies at once.
             done = subprocess.run(

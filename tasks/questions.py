@@ -73,7 +73,7 @@ def explain(project: Project, pe: str, env: str, windows: str, path: str, add: l
     """Explain how a file or a package finds its DLLs; returns whether everything loads."""
     if not pe:
         raise BuildError("say what to explain: doit explain --pe FILE_OR_PACKAGE [--env DIR]")
-    is_file = _given(pe).is_file()
+    is_file = _given(pe).is_file() or Path(pe).suffix.lower() in (".pyd", ".dll", ".exe")
     explanation = dllwhy.explain_load(
         _given(pe) if is_file else pe,
         _given(env) if env else None if is_file else _built(project),

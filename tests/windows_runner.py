@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pe_files import zig
-from support import ROOT, cache
+from support import ROOT, cache, path_for_windows
 
 from tasks.core import config_file, host, long_paths
 from tasks.core.config import Wine

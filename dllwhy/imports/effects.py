@@ -14,6 +14,7 @@ from dllwhy.imports import known
 from dllwhy.imports.values import (
     Class,
     Frame,
+    Function,
     Handle,
     Module,
     Name,
@@ -284,10 +285,45 @@ def _getenv(
     return variable(_argument(args, keywords, "key"), to)
 
 
+def _filter(
+    args: list[Any], keywords: dict[str, Any], frame: Frame, line: int, to: Evaluator
+) -> Any:
+    """filter(): an item of which it is not known whether it stays is an unknown one."""
+    function, items = args
+    if not isinstance(items, (list, tuple)):
+        return Unknown(doubt(items) or "filter()")
+    kept = []
+    for item in items:
+        result = item if function is None else _called(function, item, frame, line, to)
+        holds = truth(result)
+        if holds is not False:
+            kept.append(item if holds else Unknown(doubt(result) or "filter()"))
+    return kept
+
+
+def _map(args: list[Any], keywords: dict[str, Any], frame: Frame, line: int, to: Evaluator) -> Any:
+    function, items = args
+    if not isinstance(items, (list, tuple)):
+        return Unknown(doubt(items) or "map()")
+    return [_called(function, item, frame, line, to) for item in items]
+
+
+def _called(function: Any, item: Any, frame: Frame, line: int, to: Evaluator) -> Any:
+    if isinstance(function, Function):
+        return to.call(function, [item], {})
+    if not isinstance(function, Name):
+        return Unknown("a call")
+    done = call(function.dotted, [item], {}, frame, line, to)
+    if done is not NotImplemented:
+        return done
+    handler = known.FUNCTIONS.get(function.dotted)
+    return known.call(handler, function.dotted, [item], {}) if handler else Unknown("a call")
+
+
 _CALLS: dict[str, Callable[..., Any]] = {
     "importlib.import_module": _import_module, "__import__": _import_module,
     "importlib.util.find_spec": _find_spec, "importlib.resources.files": _files,
     "hasattr": _hasattr, "getattr": _getattr, "isinstance": _isinstance,
     "contextlib.ExitStack": _stack, "ctypes.util.find_library": _find_library,
-    "os.getenv": _getenv,
+    "os.getenv": _getenv, "filter": _filter, "map": _map,
 }  # fmt: skip

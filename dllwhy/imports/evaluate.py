@@ -36,6 +36,7 @@ from dllwhy.imports.values import (
 )
 
 _DEEPEST = 25  # imports and calls inside each other
+_MODULES = 150  # sources; what is done for DLLs comes first, and torch has two thousand
 _STEPS = 200_000  # statements; torch takes some thousands
 
 
@@ -73,7 +74,7 @@ class Evaluator:
         self.called: set[tuple[Path | None, int]] = set()  # functions: file and line
         self.name_errors = 0  # how many `try` around await a NameError
         self._doubts: list[str] = []
-        self._depth = self._steps = self._blocks = 0
+        self._depth = self._steps = self._blocks = self._sources = 0
 
     # Imports
 
@@ -114,7 +115,7 @@ class Evaluator:
                 raise
 
     def _counts(self, module: Module, importer: Frame | None) -> bool:
-        if self._depth >= _DEEPEST:
+        if self._depth >= _DEEPEST or self._sources >= _MODULES:
             return False
         top = self.modules[module.name.partition(".")[0]]
         package = top.folders[0] if top.folders else top.file
@@ -136,6 +137,7 @@ class Evaluator:
         if tree is None:
             return
         module.evaluated = True
+        self._sources += 1
         package = module.name if module.folders else module.name.rpartition(".")[0]
         module.names |= {
             "__name__": module.name, "__package__": package, "__doc__": "",
@@ -206,8 +208,13 @@ class Evaluator:
             if self._steps > _STEPS:
                 return
             handler = getattr(self, f"_{type(statement).__name__.lower()}", None)
-            if handler:
+            if not handler:
+                continue
+            try:
                 handler(statement, frame)
+            except (TypeError, ValueError, KeyError, AttributeError, OSError, RecursionError):
+                # Values that the program never has here: the statement is not understood.
+                continue
 
     def _expr(self, node: ast.Expr, frame: Frame) -> None:
         self.value(node.value, frame)
@@ -231,11 +238,10 @@ class Evaluator:
                 frame.bind(alias.asname or alias.name, value)
             elif isinstance(module, Module):
                 wanted = module.names.get("__all__")
-                names = wanted if isinstance(wanted, list) else list(module.names)
-                frame.scopes[0].update(
-                    {n: module.names[n] for n in names
-                     if n in module.names and (n in (wanted or ()) or not n.startswith("_"))}
-                )  # fmt: skip
+                public = [name for name in module.names if not name.startswith("_")]
+                for name in wanted if isinstance(wanted, list) else public:
+                    if isinstance(name, str) and name in module.names:
+                        frame.bind(name, module.names[name])
 
     def member(self, owner: Any, name: str, frame: Frame, line: int) -> Any:
         """Return what `from owner import name` gives: a name of it, or a module inside it."""

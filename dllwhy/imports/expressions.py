@@ -36,7 +36,7 @@ def value(node: ast.expr, frame: Frame, evaluator: Evaluator) -> Any:
 def attribute(owner: Any, name: str, evaluator: Evaluator) -> Any:
     """Return `owner.name`."""
     if isinstance(owner, Name):
-        full = f"{owner.dotted}.{name}"
+        full = name if owner.dotted == "builtins" else f"{owner.dotted}.{name}"
         if full in evaluator.constants and full not in known.CALLED:
             return evaluator.constants[full]
         return Name(full)
@@ -235,8 +235,11 @@ def _loop(
         conditions = [truth(value(test, frame, evaluator)) for test in first.ifs]
         if False in conditions:
             continue
-        if None in conditions:
+        if None in conditions and isinstance(node, ast.DictComp):
             return f"`{ast.unparse(first)}`"
+        if None in conditions:  # one item more or less
+            found.append(Unknown(f"`{ast.unparse(first)}`"))
+            continue
         if why := _loop(node, rest, frame, evaluator, found):
             return why
     return None

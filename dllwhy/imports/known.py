@@ -95,6 +95,8 @@ def has(owner: Any, name: str, environment: Environment) -> Any:
             return environment.version >= (3, 8)
         if full in ("sys.frozen", "sys._MEIPASS"):  # what PyInstaller and others set
             return False
+        if full == "ctypes.windll.kernel32.AddDllDirectory":  # Windows 8 and newer
+            return True
         if full in ("ctypes.WinDLL", "ctypes.windll", "ctypes.CDLL", "sys.getwindowsversion"):
             return True
         return True if full in constants(environment) else Unknown(f"hasattr({full})")

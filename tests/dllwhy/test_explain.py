@@ -1,5 +1,6 @@
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -233,3 +234,156 @@ def test_a_file_outside_of_any_environment_needs_one_named(tmp_path: Path, pytho
 def test_a_file_that_is_not_there_is_told(python: Path) -> None:
     with pytest.raises(DiagnosisError, match=r"absent\.pyd cannot be read"):
         explain(str(python / "absent.pyd"))
+
+
+def test_a_file_outside_of_any_environment_is_judged_for_the_callers(
+    tmp_path: Path, python: Path
+) -> None:
+    module = make_dll(tmp_path / "build" / "m.pyd", ["python311.dll"])
+    assert explain(str(module), default=python).environment.root == python
+
+
+def test_a_file_inside_an_environment_is_judged_for_that_one(
+    tmp_path: Path, extension: Path, python: Path
+) -> None:
+    other = make_python(tmp_path / "other")
+    assert explain(str(extension), default=other).environment.root == python
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os\nos.add_dll_directory(os.environ['NUMERIC_HOME'])\n",
+        "import os\nif os.environ.get('NUMERIC'):\n"
+        "    os.add_dll_directory(os.path.join(os.path.dirname(__file__), 'lib'))\n",
+        "import os\ndef start():\n"
+        "    os.add_dll_directory(os.path.join(os.path.dirname(__file__), 'lib'))\n",
+    ],
+)
+def test_what_depends_on_what_is_not_known_cannot_be_told_and_is_not_missing(
+    python: Path, source: str
+) -> None:
+    files = {"p/__init__.py": source, "p/_c.pyd": "own.dll", "p/lib/own.dll": ""}
+    site = install(detect_environment(python), "p", files)
+    explanation = explain("p", python)
+    assert explanation.exit_status == 2
+    shown = text(explanation)
+    assert "it cannot be told from here where own.dll is" in shown
+    assert "because " in shown and "p/__init__.py:" in shown and "--add" in shown
+    assert as_data(explanation)["modules"][0]["loads"] is None
+    assert explain("p", python, added=(site / "p" / "lib",)).exit_status == 0
+
+
+def test_a_dll_that_is_nowhere_is_missing_whatever_functions_there_are(python: Path) -> None:
+    source = "import os\ndef start(folder):\n    os.add_dll_directory(folder)\n"
+    files = {"p/__init__.py": source, "p/_c.pyd": "absent.dll"}
+    install(detect_environment(python), "p", files)
+    assert explain("p", python).exit_status == 1
+
+
+def test_a_package_with_dlls_only_is_answered(python: Path) -> None:
+    files = {
+        "p/__init__.py": "import ctypes\nlib = ctypes.CDLL(__path__[0] + '/own.dll')\n",
+        "p/own.dll": "absent.dll",
+    }
+    install(detect_environment(python), "p", files)
+    explanation = explain("p", python)
+    assert explanation.exit_status == 1
+    shown = text(explanation)
+    assert "p has no extension module; its DLLs are loaded by their path" in shown
+    assert "own.dll does not load: missing absent.dll" in shown
+
+
+def test_of_a_package_without_binaries_those_that_it_requires_are_explained(python: Path) -> None:
+    environment = detect_environment(python)
+    install(environment, "frames", {"frames/__init__.py": ""}, ("frames-runtime-32",))
+    site = install(environment, "frames_runtime_32", {"_frames_runtime/_c.pyd": ""})
+    explanation = explain("frames", python)
+    assert [c.module for c in explanation.closures] == [site / "_frames_runtime" / "_c.pyd"]
+    assert "it requires frames_runtime_32" in text(explanation)
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_package_that_is_imported_before_is_found_in_the_metadata_or_in_the_sources(
+    python: Path, declared: bool
+) -> None:
+    environment = detect_environment(python)
+    files = {
+        "numeric/__init__.py": DELVEWHEEL,
+        "numeric/_core.pyd": "blas.dll",
+        "numeric.libs/blas.dll": "",
+    }
+    install(environment, "numeric", files)
+    source = "" if declared else "def use():\n    import numeric.linalg as la\n"
+    install(
+        environment, "user", {"user/ops.py": source, "user/_c.pyd": "blas.dll"},
+        ("numeric",) if declared else (),
+    )  # fmt: skip
+    explanation = explain("user", python)
+    assert explanation.exit_status == 0
+    why = "it is required" if declared else "user/ops.py imports it"
+    assert f"with numeric imported before: {why}" in text(explanation)
+
+
+def test_a_missing_function_is_named_with_windows_error(extension: Path, python: Path) -> None:
+    module = make_dll(extension.parent / "m.pyd", ["own.dll"])
+    make_dll(python / "other.dll").rename(extension.parent / "own.dll")
+    explanation = explain(str(module))
+    assert explanation.exit_status == 1
+    shown = text(explanation)
+    assert f"m.pyd does not load: own.dll lacks {function('own.dll')} (WinError 127)" in shown
+    (data,) = as_data(explanation)["modules"]
+    assert data["lacking"][0]["error"] == 127
+
+
+def test_a_clash_with_what_was_imported_before_is_told_for_a_package_of_many_modules(
+    python: Path,
+) -> None:
+    environment = detect_environment(python)
+    install(environment, "a", {"a/_a.pyd": "same.dll", "a/same.dll": ""})
+    site = install(environment, "b", {"b/_b.pyd": "same.dll", "b/_c.pyd": "same.dll"})
+    make_dll(site / "b" / "same.dll", exports=["newer"])
+    shown = text(explain("b", python, after=("a",)))
+    assert "2 of 2 modules load" in shown
+    assert "a different file of that name was loaded earlier by _a.pyd" in shown
+
+
+def test_modules_for_another_python_are_passed_over_with_a_word(python: Path) -> None:
+    files = {"p/_c.cp311-win_amd64.pyd": "", "p/_c.cp312-win_amd64.pyd": "python312.dll"}
+    install(detect_environment(python), "p", files)
+    explanation = explain("p", python)
+    assert explanation.exit_status == 0
+    assert "passed over, as this Python does: _c.cp312-win_amd64.pyd" in text(explanation)
+
+
+def test_a_package_for_another_python_only_does_not_load(python: Path) -> None:
+    install(detect_environment(python), "p", {"p/_c.cp312-win_amd64.pyd": "python312.dll"})
+    explanation = explain("p", python)
+    assert explanation.exit_status == 1
+    assert "its name is that of a module for another Python" in text(explanation)
+
+
+def test_a_good_copy_behind_a_damaged_one_is_not_reached(extension: Path, python: Path) -> None:
+    pthreads(extension.parent).write_text("<html>", encoding="utf-8")
+    make_dll(python / "pthreadVC2.dll")
+    shown = text(explain(str(extension)))
+    assert "it is not reached: the search ends at the damaged file" in shown
+    assert "not searched" not in shown
+
+
+def test_damaged_records_are_read_as_far_as_they_go(python: Path) -> None:
+    site = install(detect_environment(python), "p", {"p/_c.pyd": ""})
+    info = site / "p-1.0.dist-info"
+    (info / "METADATA").write_bytes(b"\xff\xfe\x00Name\n\n")
+    assert explain("p", python).exit_status == 0
+    (info / "RECORD").write_bytes(b"\xff\x00/\x00,,\np/_c.pyd,,\n")
+    assert explain("p", python).exit_status == 0
+
+
+def test_what_is_called_like_a_module_and_is_none_is_never_opened(python: Path) -> None:
+    site = install(detect_environment(python), "p", {"p/_c.pyd": ""})
+    (site / "p" / "folder.pyd").mkdir()
+    (site / "p" / "folder.dll").mkdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(site / "p" / "pipe.pyd")
+    assert [c.module.name for c in explain("p", python).closures] == ["_c.pyd"]

@@ -173,3 +173,9 @@ def test_a_folder_without_a_python_is_refused(tmp_path: Path) -> None:
     make_dll(tmp_path / "python3.dll")
     with pytest.raises(DiagnosisError, match="is not a Python environment for Windows"):
         detect_environment(tmp_path)
+
+
+def test_a_damaged_pyvenv_cfg_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    text = f"home = {make_python(tmp_path / 'Python311')}\n".encode() + b"\xff\xfe\x00 = \xff\n"
+    (tmp_path / "pyvenv.cfg").write_bytes(text)
+    assert detect_environment(tmp_path).root == tmp_path / "Python311"

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pe_files import make_dll, make_python
@@ -13,6 +14,7 @@ from support import ROOT
 
 from dllwhy import here
 from tasks import questions
+from tasks.core.errors import BuildError
 from tasks.core.project import project
 
 
@@ -127,6 +129,32 @@ def test_a_question_without_a_subject_is_answered_with_how_to_ask():
         done = doit(command)
         assert done.returncode == 2
         assert hint in done.stderr and "Traceback" not in done.stderr
+
+
+def test_before_the_environment_is_built_its_command_is_named(tmp_path: Path) -> None:
+    unbuilt = SimpleNamespace(environment=tmp_path / "env", shown=str)
+    with pytest.raises(BuildError, match="is not there yet: run doit env"):
+        questions.explain(unbuilt, "package", "", "", "", [], [], as_json=True)
+    with pytest.raises(BuildError, match="is not there yet: run doit env"):
+        questions.audit(unbuilt, "", "", as_json=True)
+
+
+def test_a_file_outside_of_any_environment_is_judged_for_the_built_one(
+    python: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built = SimpleNamespace(environment=python, shown=str)
+    module = make_dll(tmp_path / "outside" / "m.pyd", ["python311.dll"])
+    assert questions.explain(built, str(module), "", "11", "", [], [], as_json=True)
+
+
+def test_what_cannot_be_told_from_outside_is_no_answer_no(python: Path) -> None:
+    source = "import os\nos.add_dll_directory(os.environ['PACKAGE_DLLS'])\n"
+    folder = python / "Lib" / "site-packages" / "package"
+    (folder / "__init__.py").write_text(source, encoding="utf-8")
+    done = doit("explain", "--pe", "package", "--env", python)
+    assert done.returncode == 2
+    assert "because package/__init__.py:2: the folder depends on" in done.stdout
+    assert "cannot be told from here" in done.stderr
 
 
 @pytest.fixture

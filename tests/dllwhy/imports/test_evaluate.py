@@ -135,6 +135,19 @@ def test_what_depends_on_the_environment_is_in_doubt_and_says_why(site: Path) ->
     assert unknown.where == "pkg/__init__.py:4"
 
 
+def test_folders_that_are_filtered_as_torch_does_are_known_but_for_those_that_are_not(
+    site: Path,
+) -> None:
+    source = (
+        "import os\nhere = os.path.join(__path__[0], 'Qt6', 'bin')\n"
+        "gone = os.path.join(__path__[0], 'absent')\n"
+        "tools = os.path.join(os.getenv('TOOLS', 'C:/Tools'), 'bin')\n"
+        "for path in filter(os.path.exists, [here, gone, tools]):\n"
+        "    os.add_dll_directory(path)\n"
+    )
+    assert added(site, source) == ["pkg/Qt6/bin", "unknown?"]
+
+
 def test_what_comes_after_a_return_that_may_happen_is_in_doubt(site: Path) -> None:
     source = (
         "import os\ndef setup():\n    if os.environ.get('SKIP'):\n        return\n"
