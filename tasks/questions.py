@@ -34,7 +34,7 @@ from dllwhy.traces import loadtrace, procmon
 from dllwhy.windows import find_edition
 from tasks.core import host
 from tasks.core.display import screen
-from tasks.core.errors import BuildError
+from tasks.core.errors import BuildError, system_message
 from tasks.core.job import Job
 from tasks.core.project import Project
 from tasks.pythons import windows_python
@@ -95,7 +95,7 @@ def explain(project: Project, pe: str, env: str, windows: str, path: str, add: l
     if not pe:
         raise BuildError("say what to explain: doit explain --pe FILE_OR_PACKAGE [--env DIR]")
     is_file = _given(pe).is_file()
-    folder = _given(env) if env else None if is_file else project.environment
+    folder = _given(env) if env else None if is_file else _built(project)
     folders = path or (os.environ.get("PATH", "") if host.WINDOWS else "")
     explanation = explaining.explain(
         str(_given(pe)) if is_file else pe,
@@ -121,8 +121,18 @@ def audit(project: Project, env: str, windows: str, as_json: bool) -> bool:
 
 
 def _environment(project: Project, env: str, windows: str) -> Environment:
-    folder = _given(env) if env else project.environment
+    folder = _given(env) if env else _built(project)
     return detect_environment(folder, windows=_edition(windows), system32=_system32(windows))
+
+
+def _built(project: Project) -> Path:
+    """The environment that was built here."""
+    if not (project.environment / "python.exe").is_file():
+        raise BuildError(
+            f"no environment was built here yet ({project.shown(project.environment)}); "
+            'run "doit env", or name one with --env'
+        )
+    return project.environment
 
 
 def _given(path: str) -> Path:
@@ -203,9 +213,12 @@ def triage(project: Project, log: str, as_json: bool) -> bool:
     if not log:
         raise BuildError("say which log: doit triage --log FILE, or --log - for standard input")
     try:
+        if log == "-" and sys.stdin is None:
+            raise BuildError("standard input is closed; give a log to it, or name one with --log")
         data = sys.stdin.buffer.read() if log == "-" else _given(log).read_bytes()
-    except OSError as error:
-        raise BuildError(f"{log} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        said = system_message(error) or error
+        raise BuildError(f"{log} cannot be read: {said}") from error
     findings = triaging.triage(decoded(data), search_prefixes(project))
     lines = triaging.render(findings) or ["no known cause of failure was found"]
     _show(triaging.as_data(findings), lambda: Text("\n".join(lines)), as_json)
