@@ -12,6 +12,7 @@ from tasks import (
     dlls,
     environment,
     extract,
+    faults,
     fetch,
     install,
     libs,
@@ -45,6 +46,7 @@ STAGES = (
     upstream,
     questions,
     lock,
+    faults,
 )
 
 DEFAULT_TASKS = [

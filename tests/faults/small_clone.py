@@ -97,7 +97,7 @@ def configuration(server: Server, hashes: Mapping[str, str]) -> dict[str, Any]:
 class SmallClone:
     """A clone in `folder`, with a cache beside it."""
 
-    def __init__(self, folder: Path, server: Server, files: int = 200, python: str = sys.executable):
+    def __init__(self, folder: Path, server: Server, files: int = 40, python: str = sys.executable):
         self.folder, self.server, self.python = folder, server, python
         self.cache = folder.with_name(folder.name + "-cache")
         hashes = publish(server, files)
@@ -105,7 +105,9 @@ class SmallClone:
         for name in ("dodo.py", "pyproject.toml"):
             shutil.copy(ROOT / name, folder)
         for name in ("tasks", "dllwhy", "patches", "envs"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
         self.write_config(configuration(server, hashes))
         wheel = hashes["/thing-1.0-py3-none-any.whl"]
         (folder / "envs" / "zig-cp311.txt").write_text(
@@ -132,7 +134,8 @@ class SmallClone:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("FFCVWIN_", "UV_", "PIP_", "PYTEST_")) and "PROXY" not in name.upper()
+            if not name.startswith(("FFCVWIN_", "UV_", "PIP_", "PYTEST_"))
+            and "PROXY" not in name.upper()
         }
         return {
             **kept,
@@ -180,7 +183,7 @@ class SmallClone:
                 continue
             try:
                 words = (entry / "cmdline").read_bytes().split(b"\0")
-                inside = os.readlink(entry / "cwd").startswith(str(self.folder))
+                inside = str((entry / "cwd").readlink()).startswith(str(self.folder))
             except OSError:
                 continue
             if inside or any(str(self.folder).encode() in word for word in words):
