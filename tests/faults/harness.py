@@ -50,7 +50,7 @@ class Trial:
         self.clone, self.dice = clone, dice
         self.counts: Counter[str] = Counter()
         self.failures: list[str] = []
-        self.seconds = 20.0
+        self.seconds = 12.0
         self.expected = self._whole("the first run")
 
     def _fail(self, text: str) -> None:
@@ -88,7 +88,7 @@ class Trial:
             self.counts["too early for us"] += early
             if not early:
                 self._fail(f"{what}: {out}")
-        elif number != signal.SIGKILL and process.returncode == -number and delay > 5:
+        elif number != signal.SIGKILL and process.returncode == -number and delay > 2:
             self.counts["said so"] += INTERRUPTED in out
         self._check_orphans(what)
         return what
@@ -127,7 +127,7 @@ class Trial:
     def round(self) -> None:
         """Spoil, end a few times, run to the end, compare."""
         story = [self.spoil()]
-        story += [self.end_once() for _ in range(self.dice.randint(2, 8))]
+        story += [self.end_once() for _ in range(self.dice.randint(5, 20))]
         self.counts["cases"] += 1
         made = self._whole("; ".join(story))
         differing = {n for n in {*made, *self.expected} if made.get(n) != self.expected.get(n)}

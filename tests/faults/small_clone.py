@@ -67,8 +67,9 @@ def publish(server: Server, files: int) -> dict[str, str]:
     wheel = _wheel(files)
     pages = {"/python.zip": zip_of(python), "/thing.zip": zip_of(thing)}
     pages["/thing-1.0-py3-none-any.whl"] = wheel
-    link = f'<a href="/thing-1.0-py3-none-any.whl#sha256={sha256(wheel)}">thing-1.0-py3-none-any.whl</a>'
-    server.pages["/simple/thing/"] = Page(f"<html>{link}</html>".encode(), "text/html")
+    name = "thing-1.0-py3-none-any.whl"
+    link = f'<html><a href="/{name}#sha256={sha256(wheel)}">{name}</a></html>'
+    server.pages["/simple/thing/"] = Page(link.encode(), "text/html")
     for path, body in pages.items():
         server.pages[path] = Page(body, etag=f'"{sha256(body)[:8]}"')
     return {path: sha256(body) for path, body in pages.items()}
