@@ -35,6 +35,11 @@ def _models(annotation: Any) -> Iterator[Any]:
         yield from _models(argument)
 
 
+def _is_of_pydantic(part: int | str) -> bool:
+    """Whether a part of a location names a type and no key."""
+    return isinstance(part, str) and part.startswith(("dict[", "function-", "[key]"))
+
+
 def _key_path(location: tuple[int | str, ...]) -> tuple[str, list[str]]:
     """A location of pydantic's as people write it, and the keys that are known beside its last.
 
@@ -70,8 +75,10 @@ def _key_path(location: tuple[int | str, ...]) -> tuple[str, list[str]]:
 
 def _explain(error: ValidationError, name: str) -> ConfigError:
     """The first validation error as one line."""
-    first = error.errors(include_url=False)[0]
-    location = first["loc"]
+    errors = error.errors(include_url=False)
+    # Where a value may be of several types, the reason is that of the one that it is meant to be.
+    first = next((e for e in errors if e["type"] == "value_error"), errors[0])
+    location = tuple(part for part in first["loc"] if not _is_of_pydantic(part))
     path, keys = _key_path(location)
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(location[-1]), keys, n=1)

@@ -5,6 +5,7 @@ output. Elsewhere (CI, a file, a dumb terminal) plain lines, with a sign of life
 then. NO_COLOR is respected (https://no-color.org), by rich.
 """
 
+import atexit
 import io
 import os
 import sys
@@ -63,6 +64,7 @@ def prepare_output() -> None:
     sys.stdout = _reopened(sys.stdout, 1)
     sys.stderr = _reopened(sys.stderr, 2)
     for stream in (sys.stdout, sys.stderr):
+        atexit.register(stream.flush)  # while everything still works
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 

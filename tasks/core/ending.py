@@ -56,7 +56,7 @@ def leave(line: str, status: int, number: int | None = None) -> NoReturn:
     if line:
         with contextlib.suppress(OSError):
             os.write(2, f"\r{line}\n".encode())
-    for act in _acts:
+    for act in [] if sys.is_finalizing() else _acts:  # then atexit has done it
         # In a thread of its own, because the lock that it wants may be held where we stand.
         thread = threading.Thread(target=_quietly, args=(act,), daemon=True)
         with contextlib.suppress(RuntimeError):  # no more threads

@@ -8,6 +8,7 @@ Paths below the build folder are written relative to it: a clone can be copied a
 manifests of the copy never speak of the files of the original.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -203,5 +204,6 @@ def damage(path: Path) -> str | None:
                 return f"{name} was altered"
             reread = True
     if reread:
-        os.utime(path)
+        with contextlib.suppress(OSError):  # a clone that may not be written
+            os.utime(path)
     return None

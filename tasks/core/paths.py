@@ -39,7 +39,10 @@ def checked_name(name: str) -> str:
 
 def checked_pattern(pattern: str) -> str:
     """A relative path in which * ? [abc] [!abc] stand for letters, and ** for folders."""
-    for part in checked_path(pattern).split("/"):
+    parts = checked_path(pattern).split("/")
+    if set(parts) <= {"", "."}:
+        raise ValueError(f'"{pattern}" names no file')
+    for part in parts:
         if "**" in part and part != "**":
             raise ValueError(f'"{pattern}" is no pattern: ** stands alone between slashes')
         if "[" in _SET.sub("", part):
