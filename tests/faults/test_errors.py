@@ -79,7 +79,7 @@ def test_a_clone_on_a_disk_that_cannot_be_written_answers_questions(copy):
         subprocess.run(["umount", str(clone.folder)], check=True)
 
 
-@pytest.mark.parametrize("kind", ["file", "link"])
+@pytest.mark.parametrize("kind", ["file", pytest.param("link", marks=pytest.mark.integration)])
 def test_something_else_in_place_of_the_build_folder_is_named(built, copy, kind):
     clone = copy()
     shutil.rmtree(clone.folder / "build")

@@ -32,10 +32,7 @@ def at_uv(copy, archives):
     """Starts a clone's run and gives it when uv is at work, and will be for a long time."""
     clone: SmallClone = copy()
     shutil.rmtree(clone.build / "env" / "Lib" / "site-packages")
-    clone.cache = clone.folder.with_name("cache of its own")
-    shutil.copytree(clone.cache.with_name("clone-cache"), clone.cache) if (
-        clone.cache.with_name("clone-cache").exists()
-    ) else None
+    clone.cache = clone.folder.with_name("cache of its own")  # uv has to ask for the wheel
     page = archives.pages[WHEEL]
     archives.pages[WHEEL] = Page(page.body, etag=page.etag, delay_s=60)
 
@@ -49,7 +46,16 @@ def at_uv(copy, archives):
     started.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+# One of each kind is enough for the fast tests.
+thorough = pytest.mark.integration
+
+
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=thorough)]
+    if os.name != "nt"
+    else [],
+)
 def test_a_signal_ends_everything_with_one_line_and_the_next_run_goes_on(at_uv, archives, number):
     clone, started = at_uv
     os.kill(started.pid, number)
@@ -63,7 +69,7 @@ def test_a_signal_ends_everything_with_one_line_and_the_next_run_goes_on(at_uv, 
         assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("group", [False, True])
+@pytest.mark.parametrize("group", [pytest.param(False, marks=thorough), True])
 def test_after_kill_9_nothing_is_left_running_and_the_next_run_goes_on(at_uv, archives, group):
     clone, started = at_uv
     (os.killpg if group else os.kill)(started.pid, signal.SIGKILL)
