@@ -97,9 +97,11 @@ if sys.platform == "win32":
     import ctypes
     from ctypes import wintypes
 
-    @ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.DWORD)
     def _on_console_event(event: int) -> bool:
         leave(INTERRUPTED, _STATUS_OF_SIGNAL + signal.SIGINT)
+
+    # Kept for as long as Windows may call it.
+    _handler = ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.DWORD)(_on_console_event)
 
     def _install_on_windows() -> None:
         """Windows calls the handler in a thread of its own, whatever the main thread waits for.
@@ -107,4 +109,4 @@ if sys.platform == "win32":
         For Ctrl-C, Ctrl-Break, the console's closing, and the end of the session:
         https://learn.microsoft.com/windows/console/setconsolectrlhandler
         """
-        ctypes.windll.kernel32.SetConsoleCtrlHandler(_on_console_event, True)
+        ctypes.windll.kernel32.SetConsoleCtrlHandler(_handler, True)

@@ -11,6 +11,8 @@ import signal
 import sys
 import time
 
+assert sys.platform != "win32"
+
 GRACE_SECONDS = 3.0
 PAUSE_SECONDS = 0.05
 
