@@ -60,8 +60,10 @@ fi
 [ -n "$python" ] || fail "there is no Python 3.11 or newer; install python3 and python3-venv, then run this again"
 
 # The environment that runs doit, from pinned and hashed requirements.
+# Its programs hold its path: in a clone that was moved or copied it is made anew.
 stamp=.venv/.requirements
-if ! cmp -s envs/runner.txt "$stamp"; then
+wanted() { printf '# %s\n' "$PWD/.venv"; cat envs/runner.txt; }
+if ! wanted | cmp -s - "$stamp"; then
     say "installing the pinned requirements into .venv"
     rm -rf .venv
     "$python" -m venv .venv ||
@@ -69,7 +71,7 @@ if ! cmp -s envs/runner.txt "$stamp"; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
         --only-binary :all: -r envs/runner.txt ||
         fail "the requirements could not be installed; is the network there? Run this again to go on"
-    cp envs/runner.txt "$stamp"
+    wanted >"$stamp"
 fi
 
 export PATH="$PWD/.venv/bin:$PATH"
@@ -81,4 +83,8 @@ if [ "${1:-}" = test ]; then
     fi
     exec .venv/bin/python -m pytest -n auto "$@"
 fi
-exec .venv/bin/python -m doit "$@"
+# Ctrl-C and the like wait until they can be answered (tasks/core/ending.py), if env can do that.
+held="env --block-signal=INT,TERM,HUP"
+$held true 2>/dev/null || held=
+# shellcheck disable=SC2086
+exec $held .venv/bin/python -m tasks "$@"

@@ -194,6 +194,7 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
         settings={
             "libraries": {name: project.recipe(name).link for name in libraries},
             "definitions": definitions,
+            "folder": project.build,
         },
         needs=["toolchain", "env:python", *(f"libs:{name}" for name in libraries)],
         targets=written,

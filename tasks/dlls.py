@@ -97,7 +97,7 @@ def place_dlls(project: Project, job: Job) -> Made:
         needed = needed_from(extension, search_folders(project), environment, destination=folder)
         for dll in copy_dlls(needed, folder):
             placed.append(dll)
-            paths = {"from": str(dll.source), "to": str(dll.path)}
+            paths = {"from": project.shown(dll.source), "to": project.shown(dll.path)}
             listing.append({"for": extension.name, **paths, "new": dll.new})
     report = project.build / "dlls.json"
     manifest.write_json(report, listing)
@@ -108,7 +108,7 @@ def place_dlls(project: Project, job: Job) -> Made:
         where=report,
         root=project.build,
         files=manifest.record(project.build, [*copies, report]),
-        details={"copies": [str(copy) for copy in copies]},
+        details={"copies": [copy.relative_to(project.build).as_posix() for copy in copies]},
     )
 
 
@@ -117,10 +117,9 @@ def _remove_own_copies(project: Project) -> None:
     made = manifest.read(project.manifest("dlls"))
     if made is None or made.root is None:
         return
-    for copy in made.details.get("copies", ()):
-        path = Path(copy)
-        entry = made.files.get(path.relative_to(made.root).as_posix())
-        if path.is_file() and entry and manifest.sha256_of(path) == entry.sha256:
+    for name in made.details.get("copies", ()):
+        path, entry = project.build / name, made.files.get(name)
+        if entry and path.is_file() and manifest.sha256_of(path) == entry.sha256:
             path.unlink()
 
 

@@ -60,7 +60,7 @@ def _conda(project: Project, environment: CondaEnvironment) -> Iterator[dict[str
         "env:python",
         f"make a conda environment with {spec}",
         partial(conda.make_python, project, environment),
-        settings=spec,
+        settings={"spec": spec, "folder": project.environment},
         needs=[micromamba],
         files=[project.root / environment.base],
         targets=[project.environment / "python.exe", conda.base_lock(project)],
@@ -102,6 +102,8 @@ def _wine(project: Project) -> Iterator[dict[str, Any]]:
             "wine": program,
             "settings": project.config.wine,
             "launcher": windows_python.LAUNCHER,
+            # The prefix and the launcher hold its path: in a clone that was moved they are stale.
+            "folder": project.build,
         },
         owns=[windows_python.prefix(project), windows_python.HERE.launcher(project)],
     )

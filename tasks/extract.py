@@ -6,7 +6,7 @@
 Only the members that config.yaml names are unpacked, where it names any.
 """
 
-import shutil
+import contextlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from tasks.archives import archive
 from tasks.core import manifest
 from tasks.core.config import FIRST_USE, Artifact, Source
 from tasks.core.errors import BrokenArchiveError, BuildError
+from tasks.core.files import remove_tree
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
@@ -65,18 +66,46 @@ def unpack(
     """Unpack a source's archive, or the archive inside it, so that its root becomes `target`."""
     wanted = [f"{source.root}/{member}" if source.root else member for member in members]
     outer = target.with_name(target.name + ".outer")
-    if source.inner is not None:
-        archive.unpack(archive_path, outer, members=[source.inner], trusted=True)
-        archive_path = outer / source.inner
-    archive.unpack(
-        archive_path,
-        target,
-        members=wanted,
-        strip=source.root,
-        trusted=True,  # its hash has been checked
-        progress=job.progress,
+    # A self-extracting archive may be run only where its hash was known before it came.
+    trusted = source.sha256 != FIRST_USE
+    try:
+        if source.inner is not None:
+            archive.unpack(archive_path, outer, members=[source.inner], trusted=trusted)
+            archive_path = outer / source.inner
+        archive.unpack(
+            archive_path,
+            target,
+            members=wanted,
+            strip=source.root,
+            trusted=trusted,
+            progress=job.progress,
+        )
+    finally:
+        with contextlib.suppress(OSError):
+            remove_tree(outer)
+
+
+def _broken(name: str, source: Source, path: Path, fetched: Made, reason: str) -> BuildError:
+    """What to do about an archive that cannot be read depends on who vouches for its bytes."""
+    expected = next(iter(fetched.files.values()), None)
+    if expected is None or not path.is_file() or manifest.sha256_of(path) != expected.sha256:
+        return BuildError(
+            f"{path.name} was damaged in the cache after it was downloaded ({reason}); run "
+            f'"doit fetch:{name} extract:{name}" to have it again'
+        )
+    if source.sha256 != FIRST_USE:
+        return BuildError(
+            f"{path.name} has the sha256 that config.yaml names, and is broken all the same "
+            f"({reason}); correct artifacts.{name} there: the hash is of a damaged or another file"
+        )
+    # Its bytes were of no use to anybody: the next download shall not be held to their hash.
+    assert fetched.root is not None
+    forget_first_use(source, fetched.root)
+    return BuildError(
+        f"{path.name} from {source.place} is broken ({reason}): cut short, or no archive at all. "
+        f'No hash was known beforehand; it was discarded. Run "doit fetch:{name} extract:{name}" '
+        "again"
     )
-    shutil.rmtree(outer, ignore_errors=True)
 
 
 def extract(name: str, artifact: Artifact, fetched: Path, target: Path, job: Job) -> Made:
@@ -95,14 +124,7 @@ def extract(name: str, artifact: Artifact, fetched: Path, target: Path, job: Job
     try:
         unpack(path, source, source.members or artifact.members, target, job)
     except BrokenArchiveError as error:
-        if source.sha256 != FIRST_USE:
-            raise
-        # Nothing vouches for this file: the next download shall not be held to its hash.
-        forget_first_use(source, download.root)
-        raise BuildError(
-            f"{path.name} from {source.place} is broken: cut short, or no archive at all. No hash "
-            f'was known beforehand; it was discarded. Run "doit fetch:{name} extract:{name}" again'
-        ) from error
+        raise _broken(name, source, path, download, error.reason) from error
     checked = check_signatures(target, artifact.signed_by, name)
     files = manifest.record(target)
     signed = f", {checked} signatures verified" if checked else ""

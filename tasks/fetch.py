@@ -10,14 +10,15 @@ clones with different versions share one cache, and a wheel keeps its name.
 
 import hashlib
 import json
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from tasks.core import manifest
+from tasks.core import manifest, user_file
 from tasks.core.config import FIRST_USE, Artifact, CondaRecipe, Source
 from tasks.core.errors import BuildError
 from tasks.core.files import rename
@@ -25,6 +26,7 @@ from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.progress import ProgressCallback
 from tasks.core.project import Project
+from tasks.core.urls import file_name
 from tasks.downloads import download, index
 from tasks.stage import stage
 
@@ -32,15 +34,21 @@ from tasks.stage import stage
 def first_use_hashes(downloads: Path) -> dict[str, str]:
     """Hashes recorded at the first download of sources without a known one, by place."""
     path = downloads / "first-use.json"
-    if not path.exists():
+    if not os.path.lexists(path):
         return {}
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
+        recorded = json.loads(user_file.read_text(path))
+        if not isinstance(recorded, dict) or not all(
+            isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)
+            for sha256 in recorded.values()
+        ):
+            raise ValueError("it is no mapping of addresses to hashes")
+    except (user_file.UnreadableError, ValueError, RecursionError) as error:
         raise BuildError(
             f"{path} cannot be read ({error}); it holds the hashes of earlier downloads. Restore "
             "it, or remove it to trust the next download"
         ) from error
+    return recorded
 
 
 def known_hash(source: Source, downloads: Path) -> str | None:
@@ -74,10 +82,23 @@ def forget_first_use(source: Source, downloads: Path) -> None:
 
 def _download(source: Source, downloads: Path, progress: ProgressCallback) -> str:
     """Download one source into the cache; returns its sha256."""
+    from filelock import FileLock
+
     sha256 = known_hash(source, downloads)
+    if sha256 is not None:
+        return _get(source, sha256, downloads, progress)
+    # Two clones that share the cache have one first use together.
+    downloads.mkdir(parents=True, exist_ok=True)
+    with FileLock(downloads / "first-use.lock"):
+        sha256 = known_hash(source, downloads)
+        return _get(source, sha256, downloads, progress)
+
+
+def _get(source: Source, sha256: str | None, downloads: Path, progress: ProgressCallback) -> str:
+    """Download one source, with the sha256 that it must have; None at its first use."""
     session = None
     if source.url is not None:
-        url, name = source.url, PurePosixPath(unquote(urlsplit(source.url).path)).name
+        url, name = source.url, file_name(source.url)
     else:
         assert source.pypi is not None and source.kind is not None
         package, _, version = source.pypi.partition("==")
@@ -181,4 +202,5 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
                 for source in artifact.sources
                 if source.sha256 != FIRST_USE
             ],
+            downloads=True,
         )

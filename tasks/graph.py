@@ -4,11 +4,15 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from doit.exceptions import InvalidDodoFile
+
 from tasks import (
     activate,
+    commands,
     dlls,
     environment,
     extract,
+    faults,
     fetch,
     install,
     libs,
@@ -22,7 +26,8 @@ from tasks import (
     verify,
     wheel,
 )
-from tasks.core.display import show_what_can_be_shown
+from tasks.core.display import prepare_output
+from tasks.core.errors import BuildError
 from tasks.core.project import Project, project
 from tasks.reporter import Reporter
 
@@ -43,6 +48,7 @@ STAGES = (
     questions,
     store,
     lock,
+    faults,
 )
 
 # In the order in which doit starts what is ready: the compiler and what it builds take longest, and
@@ -66,12 +72,16 @@ def task_graph() -> Iterator[dict[str, Any]]:
 
 def doit_config() -> dict[str, Any]:
     """DOIT_CONFIG: https://pydoit.org/configuration.html"""
-    show_what_can_be_shown()
-    project().build.mkdir(parents=True, exist_ok=True)
+    prepare_output()
+    commands.guard(project())
+    try:
+        state = commands.state_file(project())
+    except BuildError as error:
+        raise InvalidDodoFile(error.message) from error
     return {
         "default_tasks": DEFAULT_TASKS,
         "backend": "sqlite3",
-        "dep_file": str(project().state),
+        "dep_file": state,
         "reporter": Reporter,
         "par_type": "thread",
         # More than there are processors: downloads and installations wait most of the time.

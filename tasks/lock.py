@@ -21,11 +21,14 @@ from tasks.pythons.portable import UV_PLATFORM, uv_environment
 from tasks.stage import stage
 
 
-def compile_lock(source: Path, lock: Path, options: list[str], cache: Path, job: Job) -> Made:
+def compile_lock(
+    source: Path, lock: Path, options: list[str], cache: Path, offline: bool, job: Job
+) -> Made:
     """Resolve `source` into `lock`, with hashes.
 
     Args:
         options: what to resolve for, in uv's words.
+        offline: use nothing but uv's cache.
     """
     process.run(
         [
@@ -34,6 +37,7 @@ def compile_lock(source: Path, lock: Path, options: list[str], cache: Path, job:
             "--no-emit-index-url", "--no-emit-find-links",
             "--custom-compile-command", "doit lock",
             *options,
+            *(["--offline"] if offline else []),
             "--output-file", lock,
         ],
         log=job.log, cwd=source.parent, env=uv_environment(cache), line=job.line,
@@ -68,7 +72,7 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
             project,
             f"lock:{name}",
             f"resolve {source.name} into {lock.name}",
-            partial(compile_lock, source, lock, options, project.cache),
+            partial(compile_lock, source, lock, options, project.cache, project.offline),
             settings=options,
         )
         yield {**task, "uptodate": [False], "targets": []}

@@ -120,15 +120,11 @@ def _show(answer: Answer, as_json: bool) -> bool:
 
 
 def _built(project: Project) -> Path:
-    """The environment that is built here.
-
-    Raises:
-        BuildError: it is not there yet.
-    """
-    if not project.environment.is_dir():
+    """The environment that was built here."""
+    if not (project.environment / "python.exe").is_file():
         raise BuildError(
-            f"{project.shown(project.environment)} is not there yet: run doit env, or name "
-            "another Windows Python with --env DIR"
+            f"no environment was built here yet ({project.shown(project.environment)}); "
+            'run "doit env", or name one with --env'
         )
     return project.environment
 

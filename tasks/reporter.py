@@ -1,16 +1,14 @@
 """doit's reporter: live output, failures that say what to do, a summary at the end."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from doit.exceptions import BaseFail, InvalidTask
 
-from tasks.core import manifest, process
+from tasks.core import manifest, run_lock
 from tasks.core.display import screen
 from tasks.core.errors import BuildError
 from tasks.core.project import Project, project
@@ -40,26 +38,18 @@ class Reporter:
         self.errors: list[str] = []
         self.selected: list[str] = []
         self.started = time.monotonic()
-        self._lock: Any = None
+        self._lock: object = None  # held until this process ends
         self._mutex = threading.Lock()
 
     def initialize(self, tasks: Any, selected: list[str]) -> None:
         """The run begins: one at a time in a clone."""
         self.selected = list(selected or [])
-        _quiet_interrupt()
         if self.selected and all(_is_tool(tasks[name]) for name in self.selected):
             return  # a question may be asked while a build goes on
-        from filelock import FileLock, Timeout
-
-        project().build.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(project().build / ".lock")
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise InvalidTask(
-                "another doit is at work in this clone; wait for it to end, then run doit again"
-            ) from None
-        self._lock = lock
+            self._lock = run_lock.acquire(project().build)
+        except BuildError as error:
+            raise InvalidTask(error.message) from error
 
     def get_status(self, task: Any) -> None:
         """doit is about to look whether a task is up to date."""
@@ -112,9 +102,6 @@ class Reporter:
 
     def complete_run(self) -> None:
         """The run is over, one way or another."""
-        interrupted = sys.exc_info()[0] is KeyboardInterrupt
-        if interrupted:
-            process.kill_all()
         screen.close()
         if self.rows and any(row.made or row.seconds for row in self.rows.values()):
             screen.print(summary_table(self.rows, project()))
@@ -122,15 +109,8 @@ class Reporter:
             print_failure(task.name, fail, screen.print_error if _is_tool(task) else screen.print)
         for error in self.errors:
             screen.print(error, style="red")
-        if interrupted:
-            screen.print(
-                "Interrupted. Nothing half-made is kept; run the same command again to go on.",
-                style="yellow",
-            )
-        elif self.rows and not self.failed and not self.errors:
+        if self.rows and not self.failed and not self.errors:
             self._last_words()
-        if self._lock is not None:
-            self._lock.release()
 
     def _last_words(self) -> None:
         executed = sum(row.seconds is not None for row in self.rows.values())
@@ -228,14 +208,3 @@ def _triage(log: Path) -> list[str]:
         return []
     findings = triage.triage(text, search_prefixes(project()), here=True)
     return triage.render(findings) if findings else []
-
-
-def _quiet_interrupt() -> None:
-    """Ctrl-C has been answered by the time it reaches the interpreter: no traceback."""
-    usual = sys.excepthook
-
-    def hook(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
-        if not issubclass(kind, KeyboardInterrupt):
-            usual(kind, value, trace)
-
-    sys.excepthook = hook

@@ -4,14 +4,13 @@ extracted sdist + patches/PACKAGE/*.patch -> build/.../source/PACKAGE/
 """
 
 import logging
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tasks.core import manifest
 from tasks.core.errors import BuildError
-from tasks.core.files import remove_tree, rename
+from tasks.core.files import copy_tree, made_whole
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
@@ -62,15 +61,12 @@ def apply_patch(patch: Path, tree: Path) -> list[str]:
 
 def patched_tree(source: Path, patches: Sequence[Path], target: Path, job: Job) -> Made:
     """Copy a source tree and apply patches in order, whole or not at all."""
-    temporary = target.with_name(target.name + ".tmp")
-    remove_tree(temporary)
-    shutil.copytree(source, temporary, copy_function=shutil.copyfile)
     changed: dict[str, list[str]] = {}
-    for done, patch in enumerate(patches):
-        job.progress(done, len(patches))
-        changed[patch.name] = apply_patch(patch, temporary)
-    remove_tree(target)
-    rename(temporary, target)
+    with made_whole(target) as temporary:
+        copy_tree(source, temporary)
+        for done, patch in enumerate(patches):
+            job.progress(done, len(patches))
+            changed[patch.name] = apply_patch(patch, temporary)
     return Made(
         f"{len(patches)} patches applied",
         where=target,

@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -27,8 +26,8 @@ from pydantic import BaseModel
 
 from dllwhy.errors import DiagnosisError
 from tasks.core import display, manifest
-from tasks.core.errors import BuildError
-from tasks.core.files import remove_tree
+from tasks.core.errors import BuildError, system_message
+from tasks.core.files import is_inside, remove, temporary_for
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
@@ -91,17 +90,9 @@ class StageAction(BaseAction):  # type: ignore[misc]
             return failed(error)
         except DiagnosisError as error:
             return failed(BuildError(error.message))
-        except OSError as error:
-            if error.errno is None:
-                raise
-            where = f" ({error.filename})" if error.filename else ""
-            return failed(
-                BuildError(
-                    f"{error.strerror}{where}; see that the folder can be written and the disk has "
-                    f'room, then run "doit {self.name}" again'
-                )
-            )
         except Exception as error:
+            if said := system_message(error):
+                return failed(BuildError(f'{said}, then run "doit {self.name}" again'))
             return TaskError("a defect of this project, not of what you did:", error)
         return None
 
@@ -121,12 +112,12 @@ class StageAction(BaseAction):  # type: ignore[misc]
 
 def _succeeded(state: Path, name: str) -> bool:
     """Whether doit's database knows of a success of this task."""
-    with contextlib.closing(sqlite3.connect(state)) as database:
-        try:
+    try:
+        with contextlib.closing(sqlite3.connect(state)) as database:
             asked = database.execute("select 1 from doit where task_id = ?", (name,))
             return asked.fetchone() is not None
-        except sqlite3.Error:
-            return True
+    except sqlite3.Error:
+        return True
 
 
 def failed(error: BuildError) -> TaskFailed:
@@ -139,17 +130,32 @@ def failed(error: BuildError) -> TaskFailed:
 class CleanAction(PythonAction):  # type: ignore[misc]
     """Removes what a stage made, and says beforehand what that is (`doit clean --dry-run`).
 
+    Whatever a manifest says, nothing outside of `homes` is removed: it may be damaged, or an old
+    one of another clone.
+
     Args:
         paths: files and folders that are the stage's own.
         path: its manifest; files listed there that lie in folders of others are removed too.
+        homes: the folders in which stages make what they make.
         shown: how to show a path.
     """
 
-    def __init__(self, paths: Sequence[Path], path: Path, shown: Callable[[Path], str]):
+    def __init__(
+        self, paths: Sequence[Path], path: Path, homes: Sequence[Path], shown: Callable[[Path], str]
+    ):
         super().__init__(self.remove)
         self.paths = [*paths, path]
         self.path = path
+        self.homes = homes
         self.shown = shown
+
+    def _at_home(self, path: Path) -> bool:
+        return any(is_inside(path, home) for home in self.homes)
+
+    def _own(self) -> list[Path]:
+        """The stage's own paths that are there, and what a killed run left beside them."""
+        named = [p for path in self.paths for p in (path, temporary_for(path))]
+        return [path for path in named if os.path.lexists(path) and self._at_home(path)]
 
     def _listed(self) -> tuple[Path, list[Path]]:
         """The manifest's root, and the files listed there that are in none of `paths`."""
@@ -158,10 +164,11 @@ class CleanAction(PythonAction):  # type: ignore[misc]
             return self.path.parent, []
         files = [made.root / name for name in made.files]
         owned = set(self.paths)
-        return made.root, [f for f in files if owned.isdisjoint((f, *f.parents)) and f.exists()]
+        others = [f for f in files if owned.isdisjoint((f, *f.parents)) and os.path.lexists(f)]
+        return made.root, [file for file in others if self._at_home(file)]
 
     def __str__(self) -> str:
-        there = [self.shown(path) for path in self.paths if os.path.lexists(path)]
+        there = [self.shown(path) for path in self._own()]
         root, files = self._listed()
         if files:
             there.append(f"{len(files)} file{'s' * (len(files) > 1)} in {self.shown(root)}")
@@ -171,18 +178,15 @@ class CleanAction(PythonAction):  # type: ignore[misc]
         """Remove what is there, and folders that are empty then."""
         root, files = self._listed()
         for file in files:
-            file.unlink()
+            remove(file)
         for folder in sorted({p for f in files for p in f.parents if root in p.parents})[::-1]:
             cache = folder / "__pycache__"  # Python's, of modules that are gone
             if cache.is_dir() and [*folder.iterdir()] == [cache]:
-                shutil.rmtree(cache)
+                remove(cache)
             with contextlib.suppress(OSError):
                 folder.rmdir()
-        for path in self.paths:
-            if path.is_dir() and not path.is_symlink():
-                remove_tree(path)
-            else:
-                path.unlink(missing_ok=True)
+        for path in self._own():
+            remove(path)
 
 
 def _plain(settings: Any) -> Any:
@@ -218,6 +222,7 @@ def stage(
     targets: Sequence[Path] = (),
     owns: Sequence[Path] = (),
     after: Sequence[str] = (),
+    downloads: bool = False,
 ) -> dict[str, Any]:
     """A doit task for one stage.
 
@@ -233,13 +238,18 @@ def stage(
         targets: files worth naming in `doit info`, beside the manifest.
         owns: what `doit clean` removes, beside manifest and log.
         after: tasks that must run before, without being inputs.
+        downloads: what it makes is in the cache of downloads, not in the build folder.
     """
     path = project.manifest(name)
     inputs = [*(project.manifest(need) for need in needs), *files]
     slice_ = _plain({"recipe": recipe, "settings": settings})
 
+    homes = (project.downloads,) if downloads else (project.build,)
+
     def intact(task: Any, values: Any) -> bool:
-        return manifest.damage(path) is None
+        made = manifest.read(path)
+        elsewhere = made and made.root and not any(made.root.is_relative_to(h) for h in homes)
+        return not elsewhere and manifest.damage(path) is None
 
     basename, _, subname = name.partition(":")
     return {
@@ -260,6 +270,8 @@ def stage(
         "targets": [str(path), *(str(target) for target in targets)],
         "uptodate": [config_changed(slice_), intact],
         "task_dep": list(after),
-        "clean": [CleanAction([*owns, project.log(name)], path, project.shown)],
+        "clean": [
+            CleanAction([*owns, project.log(name)], path, (project.build, *homes), project.shown)
+        ],
         "meta": {"manifest": path},
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 from tasks.core import manifest
 from tasks.core.config import StageMap, StageRule
 from tasks.core.errors import BuildError
-from tasks.core.files import remove_tree, rename
+from tasks.core.files import copy_tree, made_whole
 
 FOLDERS = ("bin", "include", "lib")
 
@@ -22,7 +22,7 @@ def _apply(rule: StageRule, tree: Path, target: Path, where: str) -> None:
     elif rule.endswith("/"):
         if not (tree / rule).is_dir():
             raise BuildError(f"{where}: there is no folder {rule} in {tree}")
-        shutil.copytree(tree / rule, target, dirs_exist_ok=True, copy_function=shutil.copyfile)
+        copy_tree(tree / rule, target)
         return
     else:
         pairs = [(path, target / path.name) for path in sorted(tree.glob(rule))]
@@ -49,19 +49,17 @@ def stage_prefix(
     Raises:
         BuildError: a rule matches nothing, or a file has other content than it must.
     """
-    temporary = prefix.with_name(prefix.name + ".tmp")
-    remove_tree(temporary)
-    for folder in FOLDERS:
-        (temporary / folder).mkdir(parents=True)
-        for rule in getattr(stage_map, folder):
-            _apply(rule, tree, temporary / folder, f"{where}.stage.{folder}")
-    for name, expected in contents.items():
-        file = temporary / name
-        found = manifest.sha256_of(file) if file.is_file() else "missing"
-        if found != expected:
-            raise BuildError(
-                f"{name} is {found[:12]}, expected {expected[:12]} ({where}.contents); it is not "
-                "the file that this build was tested with. Do not use it; name another source"
-            )
-    remove_tree(prefix)
-    rename(temporary, prefix)
+    with made_whole(prefix) as temporary:
+        for folder in FOLDERS:
+            (temporary / folder).mkdir()
+            for rule in getattr(stage_map, folder):
+                _apply(rule, tree, temporary / folder, f"{where}.stage.{folder}")
+        for name, expected in contents.items():
+            file = temporary / name
+            found = manifest.sha256_of(file) if file.is_file() else "missing"
+            if found != expected:
+                raise BuildError(
+                    f"{name} is {found[:12]}, expected {expected[:12]} ({where}.contents); it is "
+                    "not the file that this build was tested with. Do not use it; name another "
+                    "source"
+                )

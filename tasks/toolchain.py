@@ -6,7 +6,8 @@
                        -> build/.../toolchain/msvc.json             everything that was tried
     both:                 build/.../toolchain/toolchain.json        for everything else
 
-Later stages read toolchain.json and never look for a compiler themselves.
+Later stages read toolchain.json and never look for a compiler themselves. It holds absolute paths,
+so that a clone that was moved has a toolchain that is stale.
 """
 
 import os
@@ -31,7 +32,7 @@ def _zig_stage(project: Project, settings: ZigToolchain, folder: Path) -> tuple[
     cache = project.cache / "zig"
     return (
         partial(zig.make, settings, version, folder, cache),
-        {"toolchain": settings, "version": version, "cache": cache},
+        {"toolchain": settings, "version": version, "cache": cache, "folder": folder},
     )
 
 
@@ -39,7 +40,11 @@ def _msvc_stage(project: Project, settings: MsvcToolchain, folder: Path) -> tupl
     """The work, and what it depends on: an update of the compiler makes the toolchain stale."""
     return (
         partial(msvc.make, settings, project.root, folder),
-        {"toolchain": settings, "found": msvc.fingerprint(os.environ, project.root, settings)},
+        {
+            "toolchain": settings,
+            "found": msvc.fingerprint(os.environ, project.root, settings),
+            "folder": folder,
+        },
     )
 
 

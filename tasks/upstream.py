@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from tasks.core import manifest
 from tasks.core.errors import BuildError
-from tasks.core.files import remove_tree
+from tasks.core.files import copy_tree, remove_tree
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
@@ -64,10 +64,10 @@ def prepare(source: Path, folder: Path) -> Path:
         raise BuildError(f"{source} has no tests/test_*.py; is it FFCV's sdist? Run doit extract")
     tests = folder / "tests"
     remove_tree(tests)
-    shutil.copytree(source / "tests", tests, copy_function=shutil.copyfile)
+    copy_tree(source / "tests", tests)
     if (source / "test_data").is_dir():
         remove_tree(folder / "test_data")
-        shutil.copytree(source / "test_data", folder / "test_data", copy_function=shutil.copyfile)
+        copy_tree(source / "test_data", folder / "test_data")
     shutil.copyfile(CONFTEST, tests / "conftest.py")
     return tests
 
@@ -233,7 +233,7 @@ def overlay(project: Project, source: Path, folder: Path) -> Path:
     """
     package = project.config.verify.upstream.package
     remove_tree(folder)
-    shutil.copytree(source / package, folder / package, copy_function=shutil.copyfile)
+    copy_tree(source / package, folder / package)
     for pattern in ("*.pyd", "*.dll"):
         for file in (project.site_packages / package).glob(pattern):
             shutil.copyfile(file, folder / package / file.name)

@@ -19,7 +19,7 @@ from dllwhy import loader
 from tasks import dlls
 from tasks.core import manifest
 from tasks.core.errors import BuildError
-from tasks.core.files import remove_tree
+from tasks.core.files import copy_tree, remove_tree
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
@@ -212,7 +212,7 @@ def check_defects(project: Project, job: Job) -> Made:
     # A copy, so that tests of other things are not collected with them.
     folder = project.build / "verify" / "defects"
     remove_tree(folder)
-    shutil.copytree(project.root / check.tests, folder / "tests")
+    copy_tree(project.root / check.tests, folder / "tests")
     finished, _ = windows_python.run(
         project,
         ["-m", "pytest", "-v", "-p", "no:cacheprovider", "--rootdir", folder, folder / "tests"],

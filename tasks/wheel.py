@@ -24,7 +24,7 @@ from tasks.compilers.toolchain import Toolchain
 from tasks.core import host, manifest, process
 from tasks.core.config import Build
 from tasks.core.errors import BuildError
-from tasks.core.files import remove_tree, rename
+from tasks.core.files import copy_tree, remove_tree, rename
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
@@ -107,7 +107,7 @@ def build_wheel(project: Project, name: str, build: Build, job: Job) -> Made:
     tree, output, files = folder / "tree", folder / "out", folder / "environment"
     compiler = toolchain.load(project.toolchain_file)
     python = building_python(project, compiler)
-    shutil.copytree(source.source_folder(project, name), tree, copy_function=shutil.copyfile)
+    copy_tree(source.source_folder(project, name), tree)
     made = environment(project, build.libraries, build.definitions, files)
     saved = job.log.with_suffix(".environment.json")
     manifest.write_json(saved, asdict(made))
@@ -138,7 +138,7 @@ def build_wheel(project: Project, name: str, build: Build, job: Job) -> Made:
         where=final,
         root=folder,
         files=manifest.record(folder, [final, extension]),
-        details={"wheel": final.name, "environment": str(saved)},
+        details={"wheel": final.name, "environment": project.shown(saved)},
     )
 
 

@@ -33,7 +33,9 @@ class Page:
         retry_after: seconds, sent along with the failures.
         drops: bodies to break off after so many bytes first, one per request.
         redirect: the address to send the client to.
-        delay_s: seconds before every 16 KiB of the body.
+        delay_s: seconds before every piece of the body.
+        piece_bytes: how much of the body is sent at a time.
+        head_delay_s: seconds before the answer begins.
         login: what the Authorization header must be; 401 otherwise.
     """
 
@@ -50,6 +52,8 @@ class Page:
     drops: list[int] = field(default_factory=list)
     redirect: str | None = None
     delay_s: float = 0
+    piece_bytes: int = PIECE_BYTES
+    head_delay_s: float = 0
     login: str | None = None
 
 
@@ -85,6 +89,13 @@ def serve() -> Iterator[Server]:
             server.requests.append(Request(self.path, dict(self.headers.items())))
             with contextlib.suppress(ConnectionError):  # the client may leave at any time
                 _answer(self, server.pages.get(urlsplit(self.path).path))
+
+        def do_HEAD(self) -> None:  # uv asks so for a wheel's metadata
+            page = server.pages.get(urlsplit(self.path).path)
+            if page is None:
+                _answer_empty(self, 404)
+            else:
+                _answer_empty(self, 200, {"Content-Length": str(len(page.body))})
 
         def log_message(self, format: str, *args: object) -> None:
             """Stay quiet."""
@@ -124,6 +135,7 @@ def _answer_empty(
 
 
 def _answer_body(handler: BaseHTTPRequestHandler, page: Page) -> None:
+    time.sleep(page.head_delay_s)
     size = len(page.body)
     begin = _begin(handler, page)
     if begin is not None and begin >= size:
@@ -150,9 +162,9 @@ def _answer_body(handler: BaseHTTPRequestHandler, page: Page) -> None:
     if page.drops:
         rest = rest[: page.drops.pop(0)]
         handler.close_connection = True
-    for start in range(0, len(rest), PIECE_BYTES):
+    for start in range(0, len(rest), page.piece_bytes):
         time.sleep(page.delay_s)
-        piece = rest[start : start + PIECE_BYTES]
+        piece = rest[start : start + page.piece_bytes]
         handler.wfile.write(piece if page.sends_length else b"%x\r\n%b\r\n" % (len(piece), piece))
     if not page.sends_length and not handler.close_connection:
         handler.wfile.write(b"0\r\n\r\n")

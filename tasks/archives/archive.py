@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import IO, Literal, cast
 
 from tasks.archives.members import Kind, Selection, broken, check_space, mark_executable
-from tasks.core.errors import BuildError
-from tasks.core.files import remove_tree, rename
+from tasks.core.errors import BuildError, system_message
+from tasks.core.files import made_whole
 from tasks.core.progress import ProgressCallback, silent
 
 Format = Literal["gzip", "bzip2", "xz", "zstd", "tar", "zip", "7z"]
@@ -95,12 +95,9 @@ def unpack(
             nothing; nothing here can decompress it; the disk is full.
     """
     selection = Selection(archive.name, members, strip)
-    partial = target.with_name(f"{target.name}.tmp")
-    with _explained(archive, partial):
+    with _explained(archive, target):
         kind = detect(archive)
-        _remove(partial)
-        partial.mkdir(parents=True)
-        try:
+        with made_whole(target) as partial:
             if kind == "7z":
                 from tasks.archives import sevenzip  # it imports py7zr
 
@@ -113,11 +110,6 @@ def unpack(
             for link, original in selection.links():
                 (partial / link).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(partial / original, partial / link)
-            _remove(target)
-            rename(partial, target)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
     return files
 
 
@@ -277,13 +269,6 @@ def _zip_kind(info: zipfile.ZipInfo) -> Kind:
     return "file" if mode in (0, stat.S_IFREG) else "special"
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        remove_tree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
 @contextmanager
 def _explained(archive: Path, folder: Path) -> Iterator[None]:
     """Turns what damaged archives and full disks raise into one line."""
@@ -292,7 +277,9 @@ def _explained(archive: Path, folder: Path) -> Iterator[None]:
     except _DAMAGE as error:
         raise broken(archive, error) from error
     except OSError as error:
-        if error.errno is None:  # gzip and bz2 report damaged data so
+        # gzip and bz2 report damaged data without a number; a zip that names a place before its
+        # beginning is one in which zipfile cannot seek.
+        if error.errno is None or (error.errno == errno.EINVAL and error.filename is None):
             raise broken(archive, error) from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise BuildError(
@@ -300,7 +287,5 @@ def _explained(archive: Path, folder: Path) -> Iterator[None]:
                 "make room there and run again"
             ) from error
         raise BuildError(
-            f"cannot unpack {archive.name} into {folder.parent}: {error.strerror} "
-            f"({error.filename}); close programs that use the folder, and check that you may "
-            "write there"
+            f"cannot unpack {archive.name} into {folder.parent}: {system_message(error)}"
         ) from error

@@ -45,6 +45,8 @@ def safe_name(name: str) -> str:
     path = name.replace("\\", "/")
     if "\0" in path:
         raise ValueError("has a null byte in its name")
+    if not _is_unicode(path):
+        raise ValueError("has a name that is not UTF-8")
     if path.startswith("/"):
         raise ValueError("has an absolute path")
     parts = [part for part in path.split("/") if part not in ("", ".")]
@@ -53,6 +55,11 @@ def safe_name(name: str) -> str:
     if parts and re.match("[A-Za-z]:", parts[0]):
         raise ValueError("names a drive")
     return "/".join(parts)
+
+
+def _is_unicode(text: str) -> bool:
+    """False for what Python makes of bytes that are not UTF-8 (PEP 383)."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def link_target(name: str, target: str, *, hard: bool) -> str:
@@ -247,8 +254,7 @@ def broken(archive: Path, reason: object) -> BrokenArchiveError:
     """The error for an archive whose content is damaged."""
     text = " ".join(str(reason).split()) or type(reason).__name__
     return BrokenArchiveError(
-        f"{archive.name} is broken ({text}): the download was probably cut short or altered; "
-        f"delete {archive} and run again"
+        f"{archive.name} is broken ({text}): it was probably cut short or altered", text
     )
 
 

@@ -8,21 +8,36 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    PositiveFloat,
     StringConstraints,
     field_validator,
     model_validator,
 )
 
+from tasks.core import paths, urls
+
 FIRST_USE = "first-use"
 
+
+def _checked_url(url: str) -> str:
+    if wrong := urls.file_problem(url):
+        raise ValueError(f'"{urls.public_url(url)}" {wrong}')
+    return url
+
+
+# A week; no check of the finished environment takes longer.
+Seconds = Annotated[int, Field(gt=0, le=7 * 24 * 3600)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 PythonVersion = Annotated[str, StringConstraints(pattern=r"^3\.\d+$")]
+# A path, or a pattern of paths, below some folder: (folder/)* with * ? [abc] and **.
+Pattern = Annotated[str, AfterValidator(paths.checked_pattern)]
+Inside = Annotated[str, AfterValidator(paths.checked_path)]
+FileName = Annotated[str, AfterValidator(paths.checked_name)]
 # A file or a pattern, kept under its own name, or {new name: file}.
-StageRule = str | dict[str, str]
+StageRule = Pattern | dict[FileName, Inside]
 CMakeValue = bool | int | str
 
 
@@ -43,14 +58,14 @@ class StageMap(Model):
 class Source(Model):
     """One place where an artifact can be had."""
 
-    url: str | None = None
+    url: Annotated[str, AfterValidator(_checked_url)] | None = Field(default=None, repr=False)
     pypi: Annotated[str, StringConstraints(pattern=r"^[\w.-]+==[\w.]+$")] | None = None
     kind: Literal["sdist", "wheel"] | None = None
     platform: str | None = None
     sha256: Sha256 | Literal["first-use"]
-    inner: str | None = None
-    root: str = ""
-    members: tuple[str, ...] = ()
+    inner: Inside | None = None
+    root: Annotated[str, AfterValidator(paths.checked_path_or_nothing)] = ""
+    members: tuple[Pattern, ...] = ()
     stage: StageMap | None = None
 
     @model_validator(mode="after")
@@ -63,17 +78,17 @@ class Source(Model):
 
     @property
     def place(self) -> str:
-        """The URL, or the package's name and version, as people read it."""
-        return self.url or f"{self.pypi} ({self.kind})"
+        """The URL without its secrets, or the package's name and version, as people read it."""
+        return urls.public_url(self.url) if self.url else f"{self.pypi} ({self.kind})"
 
 
 class Artifact(Model):
     """An archive that the build needs."""
 
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
-    members: tuple[str, ...] = ()
+    members: tuple[Pattern, ...] = ()
     unpack: bool = True
-    signed_by: dict[str, str] = {}
+    signed_by: dict[Pattern, str] = {}
 
 
 class OptionalProgram(Model):
@@ -153,27 +168,27 @@ class ImportCheck(Model):
     """verify:import."""
 
     modules: tuple[str, ...]
-    timeout_seconds: int
+    timeout_seconds: Seconds
 
 
 class RoundtripCheck(Model):
     """verify:roundtrip."""
 
-    timeout_seconds: int
+    timeout_seconds: Seconds
 
 
 class DefectsCheck(Model):
     """verify:defects."""
 
     tests: str
-    timeout_seconds: int
+    timeout_seconds: Seconds
 
 
 class UpstreamCheck(Model):
     """verify:upstream and verify:upstream-unpatched."""
 
     package: str
-    seconds_per_test: int
+    seconds_per_test: Seconds
     expected: str
 
 
@@ -284,7 +299,7 @@ class Profile(Model):
     libraries: dict[str, RecipeKind]
     packages: tuple[str, ...]
     dlls: str | None = None
-    disk_gb: PositiveFloat
+    disk_gb: Annotated[float, Field(gt=0, le=100_000)]
 
 
 class DefaultProfile(Model):

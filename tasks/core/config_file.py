@@ -6,18 +6,22 @@ A wrong key, type or reference is a `ConfigError` with the key's path.
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from tasks.core import user_file, yaml_data
 from tasks.core.config import CondaRecipe, Config, Profile, Recipes
 from tasks.core.errors import ConfigError
+from tasks.core.urls import public_url
+
+_LONGEST_SHOWN = 200
 
 
-def _unknown(kind: str, name: str, known: Mapping[str, Any], where: str) -> ConfigError:
+def unknown(kind: str, name: str, known: Iterable[str], where: str) -> ConfigError:
+    """The error for a name that is not one of `known`; `where` says who used it."""
     close = difflib.get_close_matches(name, known, n=1)
     hint = f'did you mean "{close[0]}"?' if close else "known: " + ", ".join(known)
     return ConfigError(f'{where}: unknown {kind} "{name}"; {hint}')
@@ -29,6 +33,11 @@ def _models(annotation: Any) -> Iterator[Any]:
         yield annotation
     for argument in getattr(annotation, "__args__", ()):
         yield from _models(argument)
+
+
+def _is_of_pydantic(part: int | str) -> bool:
+    """Whether a part of a location names a type and no key."""
+    return isinstance(part, str) and part.startswith(("dict[", "function-", "[key]"))
 
 
 def _key_path(location: tuple[int | str, ...]) -> tuple[str, list[str]]:
@@ -66,8 +75,10 @@ def _key_path(location: tuple[int | str, ...]) -> tuple[str, list[str]]:
 
 def _explain(error: ValidationError, name: str) -> ConfigError:
     """The first validation error as one line."""
-    first = error.errors(include_url=False)[0]
-    location = first["loc"]
+    errors = error.errors(include_url=False)
+    # Where a value may be of several types, the reason is that of the one that it is meant to be.
+    first = next((e for e in errors if e["type"] == "value_error"), errors[0])
+    location = tuple(part for part in first["loc"] if not _is_of_pydantic(part))
     path, keys = _key_path(location)
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(location[-1]), keys, n=1)
@@ -79,8 +90,8 @@ def _explain(error: ValidationError, name: str) -> ConfigError:
     message = message[:1].lower() + message[1:]
     given = first["input"]
     if not isinstance(given, dict | list) and not first["type"].startswith("value_error"):
-        message += f", not {given!r}"
-    return ConfigError(f"{name}: {path}: {message}")
+        message += f", not {str(given)[:_LONGEST_SHOWN]!r}"
+    return ConfigError(f"{name}: {path}: {public_url(message)}")
 
 
 def _check_references(config: Config, name: str, root: Path) -> None:
@@ -88,7 +99,7 @@ def _check_references(config: Config, name: str, root: Path) -> None:
 
     def defined(kind: str, used: str, known: Mapping[str, Any], where: str) -> None:
         if used not in known:
-            raise _unknown(kind, used, known, f"{name}: {where}")
+            raise unknown(kind, used, known, f"{name}: {where}")
 
     for library_name, library in config.libraries.items():
         for recipe_name in Recipes.model_fields:
@@ -148,17 +159,11 @@ def load(path: Path) -> Config:
         ConfigError: with the path of the key that is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path.name} cannot be read: {error.strerror}") from error
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        data = yaml.load(text, Loader=loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise ConfigError(f"{path.name}:{line} {problem}") from error
+        data = yaml_data.parse(user_file.read_text(path))
+    except user_file.UnreadableError as error:
+        raise ConfigError(f"{path.name} cannot be read: {error}") from error
+    except yaml_data.YAMLProblemError as error:
+        raise ConfigError(f"{path.name}: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path.name}: is empty or no mapping of keys to values")
     try:
@@ -172,7 +177,7 @@ def load(path: Path) -> Config:
 def select_profile(config: Config, name: str, where: str) -> Profile:
     """The profile of this name; `where` says who asked, for the error."""
     if name not in config.profiles:
-        raise _unknown("profile", name, config.profiles, where)
+        raise unknown("profile", name, config.profiles, where)
     return config.profiles[name]
 
 

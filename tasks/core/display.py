@@ -5,13 +5,16 @@ output. Elsewhere (CI, a file, a dumb terminal) plain lines, with a sign of life
 then. NO_COLOR is respected (https://no-color.org), by rich.
 """
 
+import atexit
 import io
 import os
 import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from tasks.core import ending
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,13 +24,47 @@ SIGN_OF_LIFE_SECONDS = 30.0
 BYTES_FROM = 100_000  # a total from here on is a number of bytes
 
 
-def show_what_can_be_shown() -> None:
-    """Print "?" for a character that the output cannot take, instead of ending the run.
+class _Outlet(io.FileIO):
+    """Standard output or error: where nobody takes it any more, the run ends, in one line."""
 
-    Redirected output is in the code page of Windows, and programs print what that lacks.
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            ending.leave("", _STATUS_OF_SIGPIPE)  # as other programs in a pipe do: doit list | head
+        except OSError as error:
+            ending.leave(f"ERROR: what is printed cannot be written: {error.strerror}", 1)
+
+
+# The status with which shells show the end by SIGPIPE.
+_STATUS_OF_SIGPIPE = 141
+
+
+def _reopened(stream: TextIO | None, number: int) -> TextIO:
+    if stream is None:  # closed by the caller, as in `doit >&-`
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123
+    if not isinstance(stream, io.TextIOWrapper) or (os.name == "nt" and stream.isatty()):
+        return stream
+    stream.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Outlet(number, "wb", closefd=False)),
+        encoding=stream.encoding,
+        errors="replace",
+        line_buffering=stream.line_buffering,
+    )
+
+
+def prepare_output() -> None:
+    """Make standard output and error such that printing never ends in a traceback.
+
+    A character that they cannot take is printed as "?": redirected output is in the code page of
+    Windows, and programs print what that lacks.
     https://docs.python.org/3/library/sys.html#sys.stdout
     """
+    sys.stdout = _reopened(sys.stdout, 1)
+    sys.stderr = _reopened(sys.stderr, 2)
     for stream in (sys.stdout, sys.stderr):
+        atexit.register(stream.flush)  # while everything still works
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
@@ -57,7 +94,11 @@ class Screen:
             # Plain output is for files and CI: no wrapping at 80 columns.
             plain = not sys.stdout.isatty()
             self._console = Console(
-                file=sys.stdout, highlight=False, soft_wrap=plain, width=120 if plain else None
+                file=sys.stdout,
+                highlight=False,
+                emoji=False,
+                soft_wrap=plain,
+                width=120 if plain else None,
             )
         return self._console
 
@@ -75,7 +116,7 @@ class Screen:
         """Print something to standard error, where standard output is for answers."""
         from rich.console import Console
 
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
         console.print(text, style=style, markup=False)
 
     def start(self, name: str) -> None:
@@ -181,3 +222,4 @@ def _ci() -> bool:
 
 
 screen = Screen()
+ending.at_end(screen.close)

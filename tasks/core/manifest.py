@@ -3,8 +3,12 @@
 A stage writes its manifest last and atomically. It lists every file with size and sha256,
 so that a deleted or altered file makes the stage stale, and its bytes depend only on what
 was made, so that making the same again leaves what comes after it alone.
+
+Paths below the build folder are written relative to it: a clone can be copied and moved, and the
+manifests of the copy never speak of the files of the original.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -12,10 +16,11 @@ import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tasks.core.files import rename
+from tasks.core import ending
+from tasks.core.files import rename, temporary_for
 
 # Python rewrites its byte code as it likes.
 _IGNORED_FOLDERS = {"__pycache__"}
@@ -91,9 +96,10 @@ def record(root: Path, paths: Iterable[Path] | None = None) -> dict[str, FileEnt
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file so that it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
-    rename(temporary, path)
+    temporary = temporary_for(path)
+    with ending.held_off():
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        rename(temporary, path)
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -101,11 +107,43 @@ def write_json(path: Path, data: Any) -> None:
     write_atomically(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
+def _base(path: Path) -> Path:
+    """The build folder of a manifest, BUILD/manifests/NAME.json."""
+    return path.parent.parent
+
+
+def _relative(place: Path | None, path: Path) -> str | None:
+    """How the manifest at `path` names a place."""
+    if place is None:
+        return None
+    base = _base(path)
+    return place.relative_to(base).as_posix() if place.is_relative_to(base) else str(place)
+
+
+def _absolute(place: str | None, path: Path) -> Path | None:
+    """The place that the manifest at `path` names."""
+    return None if place is None else Path(os.path.normpath(_base(path) / place))
+
+
+def _entries(listed: Mapping[str, Any]) -> dict[str, FileEntry]:
+    """The files of a manifest; ValueError for a name that leaves its root."""
+    entries = {}
+    for name, entry in listed.items():
+        if (
+            PurePosixPath(name).is_absolute()
+            or Path(name).is_absolute()
+            or ".." in Path(name).parts
+        ):
+            raise ValueError(f"{name} is not below the root")
+        entries[name] = FileEntry(int(entry["size"]), str(entry["sha256"]))
+    return entries
+
+
 def write(path: Path, made: Made) -> None:
     """Write a stage's manifest, atomically."""
     data = asdict(made)
-    data["where"] = str(made.where) if made.where else None
-    data["root"] = str(made.root) if made.root else None
+    data["where"] = _relative(made.where, path)
+    data["root"] = _relative(made.root, path)
     write_json(path, data)
     _read.cache_clear()
 
@@ -123,11 +161,15 @@ def read(path: Path) -> Made | None:
 def _read(path: Path, mtime_ns: int, size: int) -> Made | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        data["where"] = Path(data["where"]) if data["where"] else None
-        data["root"] = Path(data["root"]) if data["root"] else None
-        data["files"] = {name: FileEntry(**entry) for name, entry in data["files"].items()}
-        return Made(**data)
-    except (OSError, ValueError, KeyError, TypeError):
+        return Made(
+            summary=str(data["summary"]),
+            where=_absolute(data["where"], path),
+            root=_absolute(data["root"], path),
+            files=_entries(data["files"]),
+            status=str(data["status"]),
+            details={**data["details"]},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -162,5 +204,6 @@ def damage(path: Path) -> str | None:
                 return f"{name} was altered"
             reread = True
     if reread:
-        os.utime(path)
+        with contextlib.suppress(OSError):  # a clone that may not be written
+            os.utime(path)
     return None

@@ -9,19 +9,23 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from tasks.core.errors import BuildError
+from tasks.core import ending, orphans
+from tasks.core.errors import BuildError, system_message
 
 TAIL_LINES = 12
 GRACE_SECONDS = 3.0
 
-_running: set["subprocess.Popen[bytes]"] = set()
-_lock = threading.Lock()
+# Each with what else ends with it.
+_running: dict["subprocess.Popen[bytes]", "Callable[[], object]"] = {}
+_lock = threading.RLock()
+_leaving = False
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,10 @@ class Finished:
 
 
 def _ignore(line: str) -> None:
+    pass
+
+
+def _nothing() -> None:
     pass
 
 
@@ -51,32 +59,52 @@ def command_line(arguments: Sequence[str | Path]) -> str:
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
-def kill(process: "subprocess.Popen[bytes]") -> None:
-    """End a program and what it started.
+def kill(*processes: "subprocess.Popen[bytes]") -> None:
+    """End programs and what they started.
 
-    It is asked first: Ninja has each compiler in a process group of its own, which only Ninja
+    They are asked first: Ninja has each compiler in a process group of its own, which only Ninja
     can end.
     """
     if sys.platform == "win32":
-        subprocess.run(
-            ["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False
-        )
-        process.kill()  # where taskkill is not allowed to, or cannot
+        for process in processes:
+            subprocess.run(
+                ["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False
+            )
+            process.kill()  # where taskkill is not allowed to, or cannot
     else:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+        for process in processes:
+            _signal(process, signal.SIGTERM)
+        end = time.monotonic() + GRACE_SECONDS
+        for process in processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(GRACE_SECONDS)
-            os.killpg(process.pid, signal.SIGKILL)
+                process.wait(max(0.0, end - time.monotonic()))
+            _signal(process, signal.SIGKILL)
 
 
-@atexit.register
+if sys.platform != "win32":
+
+    def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+
+
 def kill_all() -> None:
-    """End every program that still runs: after Ctrl-C none may go on writing."""
+    """End every program that still runs."""
     with _lock:
-        left = list(_running)
-    for process in left:
-        kill(process)
+        left = dict(_running)
+    kill(*left)
+    for end_rest in left.values():
+        end_rest()
+
+
+@ending.at_end
+@atexit.register
+def _leave() -> None:
+    """After this no program is started, and none goes on writing."""
+    global _leaving
+    with _lock:
+        _leaving = True
+    kill_all()
 
 
 class _Output:
@@ -121,6 +149,38 @@ class _Output:
             self.ended = True
 
 
+def _start(
+    arguments: Sequence[str | Path],
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    end_rest: Callable[[], object],
+) -> "subprocess.Popen[bytes]":
+    program = Path(arguments[0]).name
+    with _lock:  # whoever ends them all misses none
+        if _leaving:
+            raise BuildError(f"{program} was not started: the run is being ended")
+        try:
+            process = subprocess.Popen(
+                [str(argument) for argument in arguments],
+                cwd=cwd,
+                env=None if env is None else dict(env),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                # A group of its own: Ctrl-C reaches us first, and kill() reaches its children.
+                start_new_session=os.name != "nt",
+            )
+        except FileNotFoundError as error:
+            raise BuildError(
+                f"{program} cannot be started ({error.strerror}); is it installed? See doit prereqs"
+            ) from error
+        except OSError as error:
+            raise BuildError(f"{program} cannot be started: {system_message(error)}") from error
+        _running[process] = end_rest
+        orphans.started(process)
+    return process
+
+
 def run(
     arguments: Sequence[str | Path],
     *,
@@ -130,6 +190,7 @@ def run(
     timeout: float | None = None,
     check: bool = True,
     line: Callable[[str], None] = _ignore,
+    end_rest: Callable[[], object] = _nothing,
 ) -> Finished:
     """Run a program, its output (both streams) appended to a log.
 
@@ -141,6 +202,7 @@ def run(
         timeout: seconds; after them the program and its children are killed.
         check: whether an exit status other than 0 is an error.
         line: called with every line of output.
+        end_rest: called where the program is ended, for what it started outside its group.
 
     Returns:
         Exit status and last lines.
@@ -154,23 +216,7 @@ def run(
     with log.open("a", encoding="utf-8", newline="\n") as stream:
         stream.write(f"$ {command_line(arguments)}\n")
         stream.flush()
-        try:
-            process = subprocess.Popen(
-                [str(argument) for argument in arguments],
-                cwd=cwd,
-                env=None if env is None else dict(env),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                # A group of its own: Ctrl-C reaches us first, and kill() reaches its children.
-                start_new_session=os.name != "nt",
-            )
-        except OSError as error:
-            raise BuildError(
-                f"{program} cannot be started ({error.strerror}); is it installed? See doit prereqs"
-            ) from error
-        with _lock:
-            _running.add(process)
+        process = _start(arguments, cwd, env, end_rest)
         output = _Output(process, stream, tail, line)
         timed_out = False
         try:
@@ -178,13 +224,16 @@ def run(
         except subprocess.TimeoutExpired:
             timed_out = True
             kill(process)
+            end_rest()
             status = process.wait()
         finally:
             if process.poll() is None:
                 kill(process)
+                end_rest()
                 process.wait()
             with _lock:
-                _running.discard(process)
+                del _running[process]
+            orphans.ended(process)
             output.end()
         stream.write(f"exit status {status}\n")
     if timed_out:

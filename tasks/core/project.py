@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import doit
+import doit.doit_cmd
 import platformdirs
 
 from tasks.core import config_file
@@ -144,6 +145,12 @@ class Project:
             return str(path)
 
 
+# The settings that doit's arguments and the environment may override.
+_SETTINGS = ("profile", "python", "cache", "offline")
+# Variables that are read elsewhere: by bootstrap.sh, and by tests.
+_OTHER_VARIABLES = ("FFCVWIN_NO_APT", "FFCVWIN_LOADER_TABLE")
+_INTERNAL = "FFCVWIN_VCVARS_"  # tasks.compilers.vcvars talks to itself with them
+
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("", "0", "false", "no", "off")
 
@@ -168,25 +175,65 @@ def _flag(name: str, configured: bool) -> bool:
     raise ConfigError(f'{where}: should be 1 or 0, not "{value}"')
 
 
+def _check_overrides() -> None:
+    """Refuse an override of a setting that there is not."""
+    arguments = doit.doit_cmd._CMDLINE_VARS or {}
+    for name in arguments:
+        if name not in _SETTINGS:
+            raise config_file.unknown("setting", name, _SETTINGS, f"doit {name}=...")
+    variables = [f"FFCVWIN_{name.upper()}" for name in _SETTINGS]
+    known = (*variables, *_OTHER_VARIABLES)
+    for name in os.environ:
+        if name.startswith("FFCVWIN_") and not name.startswith(_INTERNAL) and name not in known:
+            raise config_file.unknown("variable", name, known, "environment")
+
+
+def _cache_folder(configured: str | None) -> Path:
+    default = configured or platformdirs.user_cache_dir("ffcv-windows", False)
+    given, where = _setting("cache", default)
+    try:
+        folder = Path(given).expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigError(f'{where}: "{given}" names a user whom this system lacks') from error
+    if "\0" in given:
+        raise ConfigError(f"{where}: has a null character in it")
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{where}: {folder} is not a folder")
+    return folder
+
+
+def _check_name(folder: Path, what: str) -> None:
+    try:
+        str(folder).encode("utf-8")
+    except UnicodeEncodeError:
+        shown = os.fsencode(folder).decode("utf-8", "replace")
+        raise ConfigError(
+            f"the path of {what} is not UTF-8 ({shown}); give it another name"
+        ) from None
+
+
 def load(root: Path) -> Project:
     """The project of the clone at `root`, with the overrides of this run.
 
     Raises:
         ConfigError: config.yaml or an override cannot be used.
     """
+    _check_name(root, "this clone")
+    _check_overrides()
     loaded = config_file.load(root / "config.yaml")
     profile_name, where = _setting("profile", loaded.profile.here)
     profile = config_file.select_profile(loaded, profile_name, where)
     version, where = _setting("python", loaded.python)
     version = config_file.select_python(profile, version, where)
-    cache, _ = _setting("cache", loaded.cache or platformdirs.user_cache_dir("ffcv-windows", False))
+    cache = _cache_folder(loaded.cache)
+    _check_name(cache, "the cache")
     return Project(
         root=root,
         config=loaded,
         profile_name=profile_name,
         profile=profile,
         target=Target(version),
-        cache=Path(cache).expanduser().absolute(),
+        cache=cache,
         offline=_flag("offline", loaded.offline),
     )
 

@@ -25,6 +25,7 @@ from tasks.core import manifest
 from tasks.core.errors import BuildError
 from tasks.core.files import rename
 from tasks.core.progress import ProgressCallback, silent
+from tasks.core.urls import cannot_be_altered_on_the_way, public_url
 from tasks.downloads import network
 
 if TYPE_CHECKING:
@@ -80,8 +81,26 @@ class _Job:
         self.origin.unlink(missing_ok=True)
 
     def failure(self, reason: str) -> BuildError:
-        address = network.public_url(self.url)
+        address = public_url(self.url)
         return BuildError(f"{self.target.name} could not be downloaded from {address}: {reason}")
+
+
+class _Pace:
+    """Notices a server that sends too little for too long, which no time limit of a read does."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._bytes = 0
+
+    def is_too_slow(self, received: int) -> bool:
+        """Whether the last span of time brought too little; `received` bytes have come just now."""
+        self._bytes += received
+        seconds = time.monotonic() - self._since
+        if seconds < network.SLOWNESS_ENDURED_S:
+            return False
+        too_slow = self._bytes < network.SLOWEST_BYTES_PER_S * seconds
+        self._since, self._bytes = time.monotonic(), 0
+        return too_slow
 
 
 class _InterruptedError(Exception):
@@ -122,7 +141,8 @@ def download(
         url: an http(s) address. A user name and password in it are not shown in messages.
         target: the file to make; its parent folders are made too.
         sha256: the expected digest in hex, or None where it is not known yet: then a file
-            that has come in whole, or is already there, is accepted.
+            that has come in whole is accepted, but only if nobody in the network could have
+            altered it: over https, without a redirect that leaves it.
         progress: called with the bytes so far and in all; goes back when a download starts over.
         session: from `network.make_session`, if there is one to share.
 
@@ -138,10 +158,8 @@ def download(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{target}.lock"):
-            if target.is_file():
-                present = manifest.sha256_of(target)
-                if expected in (None, present):
-                    return present
+            if expected and target.is_file() and manifest.sha256_of(target) == expected:
+                return expected
             with nullcontext(session) if session else network.make_session() as in_use:
                 job = _Job(in_use, url, target, expected, progress)
                 digest = _fetch_verified(job)
@@ -173,7 +191,7 @@ def _fetch_verified(job: _Job) -> str:
         else "the file was replaced at its source, or altered on the way"
     )
     raise BuildError(
-        f"{job.target.name} from {network.public_url(job.url)} is not the expected file and was "
+        f"{job.target.name} from {public_url(job.url)} is not the expected file and was "
         f"discarded: sha256 {digest[:12]}... instead of {job.expected[:12]}..., {cause}"
     )
 
@@ -222,12 +240,21 @@ def _ask(job: _Job, offset: int, validator: str | None) -> requests.Response:
         headers["Range"] = f"bytes={offset}-"
         if validator:
             headers["If-Range"] = validator
+    if job.expected is None and not cannot_be_altered_on_the_way(job.url):
+        raise job.failure("no hash is known for it, so it must come over https")
     try:
-        response = job.session.get(
-            job.url, headers=headers, stream=True, timeout=network.timeouts()
+        response = network.within(
+            network.ANSWER_TIMEOUT_S,
+            lambda: job.session.get(
+                job.url, headers=headers, stream=True, timeout=network.timeouts()
+            ),
         )
     except (OSError, ValueError) as error:  # requests' exceptions are OSErrors
         raise job.failure(network.reason(error, job.url)) from error
+    hops = [public_url(r.url) for r in (*response.history, response)]
+    if job.expected is None and not all(map(cannot_be_altered_on_the_way, hops)):
+        response.close()
+        raise job.failure(f"no hash is known for it, and it redirects away from https ({hops[-1]})")
     usable = {HTTPStatus.OK}
     if offset:
         usable |= {HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}
@@ -249,11 +276,18 @@ def _receive(job: _Job, response: requests.Response, offset: int, digest: hashli
             if not offset:  # .part is empty now: old bytes never meet a new validator
                 _write_validator(job, response)
             # raw: requests would unpack a .tar.gz that the server labels as gzip-encoded
-            for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
+            # read1: what has come, however little it is
+            pace = _Pace()
+            while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
                 file.write(chunk)
                 digest.update(chunk)
                 done += len(chunk)
                 job.progress(done, total)
+                if pace.is_too_slow(len(chunk)):
+                    raise job.failure(
+                        f"less than {network.SLOWEST_BYTES_PER_S:,} bytes a second came for "
+                        f"{network.SLOWNESS_ENDURED_S:g} s"
+                    )
     except HTTPError as error:
         raise _InterruptedError(network.reason(error, job.url)) from error
     except OSError as error:
@@ -292,14 +326,14 @@ def _validator(response: requests.Response) -> str | None:
 
 
 def _write_validator(job: _Job, response: requests.Response) -> None:
-    origin = {"url": network.public_url(job.url), "validator": _validator(response)}
+    origin = {"url": public_url(job.url), "validator": _validator(response)}
     job.origin.write_text(json.dumps(origin), encoding="utf-8")
 
 
 def _read_validator(job: _Job) -> str | None:
     try:
         origin = json.loads(job.origin.read_text(encoding="utf-8"))
-        same_address = origin["url"] == network.public_url(job.url)
+        same_address = origin["url"] == public_url(job.url)
         return origin["validator"] if same_address else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None  # not there, or cut short by a kill

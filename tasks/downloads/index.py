@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 from tasks.core.errors import BuildError
+from tasks.core.urls import address_problem, public_url, without_login
 from tasks.downloads import network
 
 if TYPE_CHECKING:
@@ -107,15 +108,18 @@ def session() -> requests.Session:
 
 def _index_url() -> str | None:
     """The mirror that the user set, with its credentials; None for the client's default."""
-    value = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL") or ""
+    variable = "UV_DEFAULT_INDEX" if os.environ.get("UV_DEFAULT_INDEX") else "PIP_INDEX_URL"
     # uv also takes NAME=URL: https://docs.astral.sh/uv/concepts/indexes/
-    return re.sub(r"^[\w.-]+=", "", value.strip()) or None
+    url = re.sub(r"^[\w.-]+=", "", os.environ.get(variable, "").strip())
+    if url and (wrong := address_problem(url)):
+        raise BuildError(f"{variable} cannot be used: {public_url(url)} {wrong}")
+    return url or None
 
 
 def _endpoint(index_url: str | None) -> str:
     from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-    return network.public_url(index_url) if index_url else PYPI_SIMPLE_ENDPOINT
+    return without_login(index_url) if index_url else PYPI_SIMPLE_ENDPOINT
 
 
 def _host() -> str:
@@ -159,9 +163,12 @@ def _files(index_url: str | None, name: str) -> Sequence[DistributionPackage]:
     )
 
     client = PyPISimple(_endpoint(index_url), session=_session(index_url))
-    address = client.get_project_url(name)
+    address = public_url(client.get_project_url(name))
     try:
-        page = client.get_project_page(name, timeout=network.timeouts())
+        page = network.within(
+            network.ANSWER_TIMEOUT_S,
+            lambda: client.get_project_page(name, timeout=network.timeouts()),
+        )
     except NoSuchProjectError as error:
         raise BuildError(
             f"{_host()} has no project {name}: check its name in config.yaml"

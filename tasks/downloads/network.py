@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import queue
 import re
 import socket
+import threading
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from tasks.core.urls import address_problem, public_url
 
 if TYPE_CHECKING:
     import requests
+
+Answer = TypeVar("Answer")
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
@@ -17,6 +24,10 @@ CONNECT_RETRIES = 2  # few: a host that cannot be reached should give way to the
 STATUS_RETRIES = 4
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 RETRY_AFTER_MAX_S = 60
+ANSWER_TIMEOUT_S = 600.0  # for an answer's headers or a page, all retries and redirects included
+# A server that is slower than this, for as long as that, should give way to the next source.
+SLOWEST_BYTES_PER_S = 1000
+SLOWNESS_ENDURED_S = 60.0
 
 
 def make_session() -> requests.Session:
@@ -46,14 +57,33 @@ def make_session() -> requests.Session:
     return session
 
 
+def within(seconds: float, ask: Callable[[], Answer]) -> Answer:
+    """What `ask` returns or raises; TimeoutError if it takes longer.
+
+    The time limits of a read begin anew with every byte, so that a server can hold a client for
+    hours with its headers alone. There is no other way to give up on it than not to wait.
+    """
+    answers: queue.SimpleQueue[tuple[Answer | None, BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            answers.put((ask(), None))
+        except BaseException as error:
+            answers.put((None, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        answer, error = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no whole answer within {seconds:g} s") from None
+    if error is not None:
+        raise error
+    return cast(Answer, answer)
+
+
 def timeouts() -> tuple[float, float]:
     """Seconds to wait for a connection, and for each piece of an answer."""
     return CONNECT_TIMEOUT_S, READ_TIMEOUT_S
-
-
-def public_url(url: str) -> str:
-    """`url` without the user name and password that it may carry: fit for a message or a file."""
-    return re.sub(r"//[^/?#]*@", "//", url)
 
 
 def reason(error: Exception, url: str) -> str:
@@ -66,6 +96,8 @@ def reason(error: Exception, url: str) -> str:
     import requests
     from urllib3 import exceptions as urllib3
 
+    if type(error) is TimeoutError and error.errno is None and error.args:
+        return str(error)  # of `within`
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return status_reason(error.response.status_code, error.response.reason)
     check_proxy = "check HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
@@ -75,6 +107,8 @@ def reason(error: Exception, url: str) -> str:
     if any(isinstance(cause, bad_proxy) for cause in chain) or "SOCKS" in str(error):
         return f"the proxy cannot be used ({public_url(str(error)).rstrip('.')}), {check_proxy}"
     if isinstance(error, ValueError):  # MissingSchema, InvalidSchema, InvalidURL
+        if address_problem(url) is None:  # so it is another one
+            return _other_address(error, check_proxy)
         return "this is not a complete http or https address"
     asked = getattr(getattr(error, "request", None), "url", None) or url
     host = re.sub(r"^[^/]*//([^/?#]*).*", r"\1", public_url(asked))
@@ -107,6 +141,18 @@ def reason(error: Exception, url: str) -> str:
         if any(isinstance(cause, types) for cause in chain):
             return explanation
     return f"no answer from {host} ({innermost})"
+
+
+def _other_address(error: Exception, check_proxy: str) -> str:
+    """Why a request failed whose own address is right: a redirect's is not, or the proxy's."""
+    said = public_url(" ".join(str(error).split())).rstrip(".")
+    if "No connection adapters" in said:
+        return (
+            f"it redirects to an address that is not http or https ({said.rpartition(' for ')[2]})"
+        )
+    return (
+        f"the address that it redirects to, or that of the proxy, is none ({said}), {check_proxy}"
+    )
 
 
 def status_reason(status: int, phrase: str) -> str:

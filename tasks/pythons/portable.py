@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tasks.core import host, manifest, process
 from tasks.core.errors import BuildError
-from tasks.core.files import remove_tree, rename
+from tasks.core.files import copy_tree, made_whole, remove_tree
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project, Target
@@ -27,7 +27,8 @@ def uv_environment(cache: Path) -> dict[str, str]:
     """What uv runs in: the project's cache, and the Python that runs doit.
 
     uv wants an interpreter even where it installs for another one, and looks for it on PATH,
-    where Windows may have none; it knows the user's certificates by another name than requests.
+    where Windows may have none; it knows the user's certificates and mirror by other names than
+    requests and pip.
     https://docs.astral.sh/uv/reference/environment/
     """
     variables = {
@@ -35,6 +36,10 @@ def uv_environment(cache: Path) -> dict[str, str]:
         "UV_PYTHON": sys.executable,
         "UV_PYTHON_DOWNLOADS": "never",
     }
+    # uv has a name of its own for the mirror that pip uses.
+    mirror = os.environ.get("PIP_INDEX_URL")
+    if mirror and not {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & os.environ.keys():
+        variables["UV_DEFAULT_INDEX"] = mirror
     bundle = os.environ.get("REQUESTS_CA_BUNDLE")
     if bundle and "SSL_CERT_FILE" not in os.environ:
         variables["SSL_CERT_FILE"] = bundle
@@ -58,11 +63,8 @@ def make_python(project: Project, artifact: str, job: Job) -> Made:
             return {"Scripts"} & set(names)
         return set(names) if relative == "Lib/site-packages" else {"__pycache__"} & set(names)
 
-    temporary = target.with_name(target.name + ".tmp")
-    remove_tree(temporary)
-    shutil.copytree(source, temporary, ignore=added, copy_function=shutil.copyfile)
-    remove_tree(target)
-    rename(temporary, target)
+    with made_whole(target) as temporary:
+        copy_tree(source, temporary, ignore=added)
     return Made(
         f"Windows CPython {project.target.version}",
         where=target,

@@ -10,6 +10,7 @@ import json
 import shlex
 import stat
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -168,14 +169,10 @@ def run(
         "PYTHONUNBUFFERED": "1",
         **(variables or {}),
     }
-    try:
-        finished = process.run(
-            [*HERE.command(), python, *words], log=job.log, cwd=cwd, env=env,
-            timeout=timeout, check=False, line=keep,
-        )  # fmt: skip
-    except BaseException:
-        HERE.stop(env)
-        raise
+    finished = process.run(
+        [*HERE.command(), python, *words], log=job.log, cwd=cwd, env=env,
+        timeout=timeout, check=False, line=keep, end_rest=partial(HERE.stop, env),
+    )  # fmt: skip
     return finished, lines
 
 

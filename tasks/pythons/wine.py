@@ -10,12 +10,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from tasks.core import host, process
 from tasks.core.config import Wine
 from tasks.core.errors import BuildError
-from tasks.core.files import remove_tree, rename
+from tasks.core.files import made_whole
 from tasks.core.job import Job
 
 INSTALL_HINT = "on Debian or Ubuntu: sudo apt-get install wine wine64"
@@ -73,26 +74,24 @@ def make_prefix(wine: Path, settings: Wine, prefix: Path, job: Job) -> None:
     Raises:
         BuildError: Wine cannot make one.
     """
-    temporary = prefix.with_name(prefix.name + ".tmp")
-    for folder in (temporary, prefix):
-        remove_tree(folder)
-    temporary.mkdir(parents=True)
-    env = environment(settings, temporary)
-    script = temporary / "no-crash-dialog.reg"
-    script.write_text(REGISTRY, encoding="utf-8", newline="\r\n")
-    try:
-        for arguments in (["wineboot", "--init"], ["regedit", "/S", script.name]):
-            process.run(
-                [wine, *arguments],
-                log=job.log, cwd=temporary, env=env, timeout=PREFIX_TIMEOUT, line=job.line,
-            )  # fmt: skip
-    finally:
-        stop(wine, env, wait=True)
-    if not (temporary / "system.reg").is_file():
-        raise BuildError(
-            f"Wine made no prefix; see the log. Is wine64 installed? ({INSTALL_HINT})", log=job.log
-        )
-    rename(temporary, prefix)
+    with made_whole(prefix) as temporary:
+        env = environment(settings, temporary)
+        script = temporary / "no-crash-dialog.reg"
+        script.write_text(REGISTRY, encoding="utf-8", newline="\r\n")
+        try:
+            for arguments in (["wineboot", "--init"], ["regedit", "/S", script.name]):
+                process.run(
+                    [wine, *arguments],
+                    log=job.log, cwd=temporary, env=env, timeout=PREFIX_TIMEOUT, line=job.line,
+                    end_rest=partial(stop, wine, env),
+                )  # fmt: skip
+        finally:
+            stop(wine, env, wait=True)
+        if not (temporary / "system.reg").is_file():
+            raise BuildError(
+                f"Wine made no prefix; see the log. Is wine64 installed? ({INSTALL_HINT})",
+                log=job.log,
+            )
 
 
 def keep_server(wine: Path, env: Mapping[str, str]) -> None:

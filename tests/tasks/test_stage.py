@@ -166,7 +166,7 @@ def test_an_expected_failure_is_one_line_and_leaves_no_manifest(graph):
 def test_a_full_disk_is_one_line(graph):
     (graph.folder / "input").write_text("full", encoding="utf-8")
     done = graph.doit()
-    assert "first: No space left on device (x); see that" in done.stdout
+    assert "first: No space left on device (x); make room on that disk, then run" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from tasks.core import display, process
 display.SIGN_OF_LIFE_SECONDS = 0
-display.show_what_can_be_shown()
+display.prepare_output()
 display.screen.start("env:packages")
 program = r"import sys; sys.stdout.buffer.write('├─ é ──\n'.encode() * 3000)"
 process.run(

@@ -491,7 +491,7 @@ def test_two_threads_at_once_download_once(server: Server, target: Path) -> None
     digests: list[str] = []
 
     def work() -> None:
-        digests.append(download(server.url + "/file.bin", target, sha256=None))
+        digests.append(download(server.url + "/file.bin", target, sha256=sha256(BODY)))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
