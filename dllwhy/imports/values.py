@@ -41,14 +41,14 @@ class Handle:
     folder: Path
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Stack:
     """A contextlib.ExitStack, with what it closes."""
 
     handles: list[Any] = field(default_factory=list)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Module:
     """A module of a package; one that was not evaluated has nothing but its place."""
 
@@ -59,7 +59,7 @@ class Module:
     evaluated: bool = False
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Class:
     """A class of a source file, or an object of it."""
 
@@ -67,7 +67,7 @@ class Class:
     names: Scope
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Function:
     """A function, lambda or method of a source file, with the scopes that it sees.
 
@@ -101,7 +101,7 @@ class Function:
         return any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in decorators)
 
 
-@dataclass
+@dataclass(repr=False)
 class Frame:
     """Where the evaluator is: a module, or a function that was called.
 
