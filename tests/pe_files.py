@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from support import under_wine, zig_environment
+from support import under_wine, zig_environment, zig_program
 
 RESIZE = "_ZN2cv6resizeERKNS_11_InputArrayE"
 TARGETS = {"x64": ("x86_64", "i386:x86-64"), "x86": ("x86", "i386"), "arm64": ("aarch64", "arm64")}
@@ -155,8 +155,8 @@ def zig(folder: Path, *arguments: str) -> None:
     """Run zig in `folder`."""
     if under_wine():
         pytest.skip("zig for Windows starts under Wine 8, but cannot compile there")
-    ziglang = pytest.importorskip("ziglang")
-    command = [str(Path(ziglang.__file__).with_name("zig")), *arguments]
+    pytest.importorskip("ziglang")
+    command = [str(zig_program()), *arguments]
     result = subprocess.run(
         command, cwd=folder, env=zig_environment(), capture_output=True, text=True, check=False
     )

@@ -5,10 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import platformdirs
 
+from tasks.compilers import zig
 from tasks.core.job import Job
 from tasks.pythons import windows_python
 
@@ -29,6 +31,11 @@ def cache() -> Path:
     """The cache that the project uses: zig's runtimes are compiled there already."""
     default = platformdirs.user_cache_dir("ffcv-windows", False)
     return Path(os.environ.get("FFCVWIN_CACHE", default))
+
+
+def zig_program() -> Path:
+    """The zig that the project uses, whose runtimes are compiled already."""
+    return zig.shared(zig.zig_program(), cache() / "zig", metadata.version("ziglang"))
 
 
 def zig_environment() -> dict[str, str]:

@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from importlib import util
 from pathlib import Path
 
+from filelock import FileLock
+
 from tasks.compilers.toolchain import FILE, Toolchain, try_out, write
 from tasks.core import host, manifest
 from tasks.core.config import ZigToolchain
 from tasks.core.errors import BuildError
-from tasks.core.files import remove_tree
+from tasks.core.files import copy_tree, made_whole, remove_tree
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 
 PROGRAMS = {"cc": "cc", "cxx": "c++", "ar": "ar", "ranlib": "ranlib", "rc": "rc"}
+_EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 _PLAIN_WORD = re.compile(r"[\w.+-]+")
 
 
@@ -32,6 +35,31 @@ def zig_program() -> Path:
             "bootstrap again"
         )
     return Path(spec.submodule_search_locations[0]) / ("zig.exe" if host.WINDOWS else "zig")
+
+
+def shared(zig: Path, cache: Path, version: str) -> Path:
+    """The same zig in a folder of the cache, copied there once for all clones.
+
+    zig builds its runtimes anew for each folder that it lies in: the paths of its own headers are
+    part of what it knows them by (zig's source, libs/libcxx.zig: -I and the folder of lib).
+
+    Args:
+        zig: the program, in the folder of its package.
+        cache: the folder of the caches of zig; copies lie in it.
+        version: of the package.
+
+    Returns:
+        the copy's program.
+    """
+    folder = cache / f"ziglang-{version}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(folder.name + ".lock")):
+        if not folder.is_dir():
+            with made_whole(folder) as copy:
+                copy_tree(zig.parent, copy)
+                program = copy / zig.name
+                program.chmod(program.stat().st_mode | _EXECUTABLE)
+    return folder / zig.name
 
 
 def wrapper(zig: Path, arguments: list[str], cache: Path, windows: bool) -> str:
@@ -111,9 +139,10 @@ def make(settings: ZigToolchain, version: str, folder: Path, cache: Path, job: J
             Compilation.zig, compilerRtOptMode and compilerRtStrip): one set of flags, one runtime.
         version: of the package ziglang.
         folder: where the wrappers and files go.
-        cache: zig's own cache: compiled objects and its C and C++ runtimes.
+        cache: for zig's own caches, compiled objects and its C and C++ runtimes, and for the copy
+            of zig that all clones use.
     """
-    zig = zig_program()
+    zig = shared(zig_program(), cache, version)
     remove_tree(folder)
     folder.mkdir(parents=True)
     cache.mkdir(parents=True, exist_ok=True)
@@ -127,7 +156,7 @@ def make(settings: ZigToolchain, version: str, folder: Path, cache: Path, job: J
         path = folder / f"zig-{command}{'.cmd' if windows else ''}"
         text = wrapper(zig, arguments, cache, windows)
         path.write_text(text, encoding="utf-8", newline="\r\n" if windows else "\n")
-        path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+        path.chmod(path.stat().st_mode | _EXECUTABLE)
         programs[role] = str(path)
     cmake_file = folder / "windows.cmake"
     cmake_file.write_text(cmake_toolchain(programs, folder), encoding="utf-8", newline="\n")

@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 
-import ziglang
-from support import zig_environment
+from support import zig_environment, zig_program
 
-ZIG = Path(ziglang.__file__).with_name("zig")
 TARGET = "x86_64-windows-gnu"
 
 
 def zig_command(role: str) -> list[str]:
     """zig's compiler for Windows: "cc" or "c++"."""
-    return [str(ZIG), role, "-target", TARGET]
+    return [str(zig_program()), role, "-target", TARGET]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ class Small:
         made = Made("", root=source, files=manifest.record(source))
         manifest.write(self.project.manifest(f"extract:{RECIPE.artifact}"), made)
         zig.make(
-            load(ROOT).config.profiles["zig"].toolchain, "test",
+            load(ROOT).config.profiles["zig"].toolchain, metadata.version("ziglang"),
             self.project.toolchain_file.parent, load(ROOT).cache / "zig", self.recorder.job,
         )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The zig toolchain: real wrappers that make real Windows DLLs, wherever they lie."""
 
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def made(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("zig's Werkzeugkasten für C")
     # The real cache: zig builds the C runtime once for a cache, which takes a minute.
     cache = project().cache / "zig"
-    zig.make(TARGET, "test", folder / "tools", cache, Recorder(folder).job)
+    zig.make(TARGET, metadata.version("ziglang"), folder / "tools", cache, Recorder(folder).job)
     return folder / "tools"
 
 
