@@ -8,12 +8,13 @@ from pathlib import Path, PureWindowsPath
 
 from support import zig_environment, zig_program
 
+ZIG = zig_program()
 TARGET = "x86_64-windows-gnu"
 
 
 def zig_command(role: str) -> list[str]:
     """zig's compiler for Windows: "cc" or "c++"."""
-    return [str(zig_program()), role, "-target", TARGET]
+    return [str(ZIG), role, "-target", TARGET]
 
 
 @dataclass(frozen=True)
