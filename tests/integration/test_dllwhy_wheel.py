@@ -127,7 +127,7 @@ def test_a_log_is_read(ask, python):
     log = ROOT / "tests" / "data" / "logs" / "seed-linker.log"
     shutil.copy(log, python.parent / "build log ü.txt")
     done = ask("-m", "dllwhy", "log", "build log ü.txt")
-    assert "turbojpeg" in done.stdout and "to do:" in done.stdout
+    assert "libjpeg-turbo" in done.stdout and "to do:" in done.stdout
 
 
 def test_what_cannot_be_answered_is_one_line(ask):
