@@ -17,8 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dllwhy.flavour import detect_environment
-from dllwhy.staged import needed_from
 from tasks.core import manifest
 from tasks.core.errors import BuildError
 from tasks.core.files import rename
@@ -88,6 +86,9 @@ def destination(project: Project, extension: Path) -> Path:
 
 def place_dlls(project: Project, job: Job) -> Made:
     """Copy the transitive closure of every extension built here to where the loader looks."""
+    from dllwhy.flavour import detect_environment
+    from dllwhy.staged import needed_from
+
     _remove_own_copies(project)
     environment = detect_environment(project.environment)
     placed: list[Placed] = []

@@ -17,10 +17,10 @@ Without --env the question is about the environment that was built here.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doit import get_initial_workdir
 from doit.exceptions import BaseFail, TaskError, TaskFailed
@@ -29,14 +29,15 @@ import dllwhy
 from dllwhy import answers
 from dllwhy.answers import Answer
 from dllwhy.errors import DiagnosisError
-from dllwhy.flavour import detect_environment
-from dllwhy.traces import loadtrace
 from tasks.core import host
 from tasks.core.errors import BuildError
 from tasks.core.job import Job
 from tasks.core.project import Project
 from tasks.pythons import windows_python
 from tasks.reporter import search_prefixes
+
+if TYPE_CHECKING:
+    from dllwhy.traces.loadtrace import Comparison
 
 Option = dict[str, Any]
 
@@ -156,6 +157,9 @@ def trace(
 
 def _import(project: Project, module: str, as_json: bool) -> bool:
     """Import a module under Wine, and read the trace of Wine's loader."""
+    from dllwhy.flavour import detect_environment
+    from dllwhy.traces import loadtrace
+
     if host.WINDOWS or not windows_python.HERE.available():
         raise BuildError("trace reads the trace of Wine's loader, and there is no Wine here")
     job = Job("trace", project.log("trace"), lambda d, t: None, lambda t: None, lambda t: None)
@@ -178,13 +182,15 @@ def _import(project: Project, module: str, as_json: bool) -> bool:
     return shown
 
 
-def _comparison_table(compared: list[loadtrace.Comparison], project: Project) -> Any:
+def _comparison_table(compared: "Sequence[Comparison]", project: Project) -> Any:
     from rich.table import Column, Table
 
     headers = ("asked for", "DLL", "loaded from", "the model says")
     # A path that is too long for its column goes on in the next line.
     table = Table(*(Column(h, overflow="fold") for h in headers), box=None, pad_edge=False)
-    inside = loadtrace.key(project.environment) + "/"
+    from dllwhy.traces.loadtrace import key
+
+    inside = key(project.environment) + "/"
     for one in compared:
         real = (one.real or "nothing").removeprefix(inside)
         verdict = "the same" if one.agrees else one.note or (one.predicted or "nothing")

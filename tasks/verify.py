@@ -13,9 +13,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dllwhy import loader
 from tasks import dlls
 from tasks.core import manifest
 from tasks.core.errors import BuildError
@@ -26,6 +25,9 @@ from tasks.core.project import Project
 from tasks.pythons import windows_python, wine
 from tasks.source import source_folder
 from tasks.stage import stage
+
+if TYPE_CHECKING:
+    from dllwhy.loader import Resolution
 
 CHECKS = Path(__file__).parent / "checks"
 
@@ -47,8 +49,10 @@ def check_closure(project: Project, job: Job) -> Made:
     Raises:
         BuildError: imports are missing; names them and the places that were looked into.
     """
+    from dllwhy import loader
+
     environment = loader.detect_environment(project.environment)
-    found: list[loader.Resolution] = []
+    found: list[Resolution] = []
     for extension in dlls.extensions(project):
         closure = loader.closure(extension, environment)
         if closure.problem:
@@ -70,7 +74,7 @@ def check_closure(project: Project, job: Job) -> Made:
     return Made(f"{len(found)} imports found: {counts}", where=report)
 
 
-def _row(resolution: loader.Resolution) -> dict[str, Any]:
+def _row(resolution: "Resolution") -> dict[str, Any]:
     """A resolution as data."""
     return {
         "import": resolution.name,
