@@ -1,6 +1,7 @@
 """What tests share."""
 
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,12 @@ class _ByGroup(LoadScopeScheduling):
             return "windows" if file.endswith(WINDOWS) else "graph"
         # Ruff and mypy share nothing.
         return nodeid if file == "tests/test_quality.py" else file
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_counts() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so would all that tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
