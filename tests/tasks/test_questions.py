@@ -133,9 +133,9 @@ def test_a_question_without_a_subject_is_answered_with_how_to_ask():
 
 def test_before_the_environment_is_built_its_command_is_named(tmp_path: Path) -> None:
     unbuilt = SimpleNamespace(environment=tmp_path / "env", shown=str)
-    with pytest.raises(BuildError, match='no environment was built here yet.*run "doit env"'):
+    with pytest.raises(BuildError, match=r'no environment was built here yet.*run "doit env"'):
         questions.explain(unbuilt, "package", "", "", "", [], [], as_json=True)
-    with pytest.raises(BuildError, match='no environment was built here yet.*run "doit env"'):
+    with pytest.raises(BuildError, match=r'no environment was built here yet.*run "doit env"'):
         questions.audit(unbuilt, "", "", as_json=True)
 
 
