@@ -21,7 +21,10 @@ LEFT_OUT = (
     "tests/integration",
     "tests/test_quality.py",
     "tests/dllwhy/test_decode.py",
+    "tests/dllwhy/logs/test_owners.py",
     "tests/dllwhy/logs/test_triage.py",
+    "tests/dllwhy/logs/test_triage_compilers.py",
+    "tests/dllwhy/logs/test_triage_kinds.py",
 )
 
 
