@@ -38,7 +38,7 @@ def test_clean_removes_nothing_outside_of_the_build_folder_whatever_a_manifest_s
     foreign.touch()
     build = tmp_path / "clone" / "build"
     path = build / "manifests" / "a.json"
-    name = foreign.name if root == "foreign" else foreign.relative_to("/").as_posix()
+    name = foreign.name if root == "foreign" else foreign.relative_to(foreign.anchor).as_posix()
     absolute = str(foreign.parent) if root == "foreign" else root
     entry = {"size": 0, "sha256": "0"}
     listed = {name: entry, f"../{name}": entry}

@@ -32,7 +32,7 @@ def python(tmp_path: Path) -> Path:
 def doit(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "doit", *map(str, arguments)],
-        cwd=cwd, capture_output=True, encoding="utf-8", check=False,
+        cwd=cwd, capture_output=True, encoding="utf-8", errors="replace", check=False,
     )  # fmt: skip
 
 

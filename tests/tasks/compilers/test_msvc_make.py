@@ -10,6 +10,7 @@ import pytest
 from support import Recorder
 from visual_studio import SCRIPTS, SETTINGS, install, make_program, tools
 
+from dllwhy.errors import DiagnosisError
 from tasks.compilers import msvc, toolchain
 from tasks.core.errors import BuildError
 from tasks.core.manifest import Made
@@ -132,7 +133,7 @@ def test_a_compiler_that_fails_is_an_error_with_its_last_words(machine):
 @on_windows
 def test_a_compiler_that_makes_nothing_is_an_error(machine):
     machine.install("pass\n")
-    with pytest.raises(BuildError, match=r"try\.dll"):
+    with pytest.raises(DiagnosisError, match=r"try\.dll"):
         machine.make()
 
 
