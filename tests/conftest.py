@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import setuptools  # noqa: F401 - it refuses to come after Python's own distutils
 import yaml
 from support import ROOT, Recorder
 from xdist.scheduler import LoadScopeScheduling
