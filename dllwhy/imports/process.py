@@ -41,7 +41,8 @@ class Doubts:
     Attributes:
         state: the process if all of it takes place that can be named.
         reasons: why it is not known, each with its place in the sources.
-        unnamed: of a folder or a DLL not even the name is known.
+        unnamed: of a folder or a DLL not even the name is known. Those of another package, such as
+            CUDA's folders that torch looks for, are for that package's own DLLs and do not count.
         uncalled: functions and modules that add folders, and that the import does not run.
     """
 
@@ -152,7 +153,7 @@ class Imports:
         return Doubts(
             apply(unsure, state, doubtful=True),
             tuple(dict.fromkeys(reasons)),
-            any(event.path is None and event.kind in ("add", "load") for event in unsure),
+            any(_is_unnamed(event, name.partition(".")[0]) for event in unsure),
             tuple(evaluator.uncalled()) if evaluator else (),
         )
 
@@ -193,6 +194,12 @@ class Imports:
                 _load(evaluator, name)
             self._evaluated[name] = evaluator
         return self._evaluated[name].events
+
+
+def _is_unnamed(event: Event, top: str) -> bool:
+    """Whether a package adds or loads something of which not even the name is known."""
+    unknown = event.path is None and event.kind in ("add", "load")
+    return unknown and event.where.partition(":")[0].partition("/")[0] in (top, f"{top}.py")
 
 
 def _load(evaluator: Evaluator, name: str) -> None:
