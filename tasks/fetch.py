@@ -202,5 +202,5 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
                 for source in artifact.sources
                 if source.sha256 != FIRST_USE
             ],
-            downloads=True,
+            home=project.downloads,
         )

@@ -180,6 +180,7 @@ def _build(
         defines,
         job,
         recipe.precompile,
+        recipe.without_paths,
     )
     where = f"config.yaml, libraries.{name}.recipes.cmake"
     staging.stage_prefix(

@@ -1,7 +1,8 @@
 """lock:NAME - from a short list of requirements to one with every version and hash.
 
-    envs/ffcv.in    --uv--> envs/zig-cp311.txt   what the Windows environment holds
-    pyproject.toml  --uv--> envs/runner.txt      what runs doit, on every OS
+    envs/ffcv.in     --uv--> envs/zig-cp311.txt  what the Windows environment holds
+    pyproject.toml   --uv--> envs/runner.txt     what runs doit, on every OS
+    envs/release.in  --uv--> envs/release.txt    what checks wheels that are given away
 
 Plain requirements files are committed: they name no index. Run again to pick up a change
 of the lists; versions that still fit stay as they are.
@@ -47,7 +48,7 @@ def compile_lock(
 
 
 def create(project: Project) -> Iterator[dict[str, Any]]:
-    """lock:runner, and one lock for each Windows Python of the profile."""
+    """lock:runner, lock:release, and one lock for each Windows Python of the profile."""
     yield {
         "basename": "lock",
         "name": None,
@@ -59,7 +60,12 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
             project.root / "pyproject.toml",
             project.root / "envs" / "runner.txt",
             ["--universal", "--python-version", "3.11", "--extra", "test"],
-        )
+        ),
+        "release": (
+            project.root / "envs" / "release.in",
+            project.root / "envs" / "release.txt",
+            ["--universal", "--python-version", "3.11"],
+        ),
     }
     # What a conda environment holds is resolved where it is made.
     if isinstance(environment, PortableEnvironment):

@@ -17,55 +17,46 @@ Without --env the question is about the environment that was built here.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doit import get_initial_workdir
-from doit.exceptions import BaseFail, TaskError, TaskFailed
 
 import dllwhy
 from dllwhy import answers
 from dllwhy.answers import Answer
-from dllwhy.errors import DiagnosisError
 from tasks.core import host
 from tasks.core.errors import BuildError
 from tasks.core.job import Job
 from tasks.core.project import Project
 from tasks.pythons import windows_python
 from tasks.reporter import search_prefixes
+from tasks.tool import option, tool
 
 if TYPE_CHECKING:
     from dllwhy.traces.loadtrace import Comparison
 
-Option = dict[str, Any]
-
-ENV: Option = {
-    "name": "env", "long": "env", "type": str, "default": "",
-    "help": "folder of the Windows Python (default: the one built here)",
-}  # fmt: skip
-PATH: Option = {
-    "name": "path", "long": "path", "type": str, "default": "",
-    "help": f"the folders of PATH, with {os.pathsep} between them (default: on Windows its PATH)",
-}  # fmt: skip
-WINDOWS: Option = {
-    "name": "windows", "long": "windows", "type": str, "default": "",
-    "help": "assume the System32 of a freshly installed Windows: 10, 11, N (without Media "
-    "Foundation) or server (default: on Windows this machine's System32, elsewhere 11)",
-}  # fmt: skip
-ADD: Option = {
-    "name": "add", "long": "add", "type": list, "default": [],
-    "help": "a folder that the program gives to os.add_dll_directory; may be given several times",
-}  # fmt: skip
-AFTER: Option = {
-    "name": "after", "long": "after", "type": list, "default": [],
-    "help": "an installed package that is imported before; may be given several times",
-}  # fmt: skip
-JSON: Option = {
-    "name": "as_json", "long": "json", "type": bool, "default": False,
-    "help": "print data instead of text",
-}  # fmt: skip
+ENV = option("env", "folder of the Windows Python (default: the one built here)")
+PATH = option(
+    "path",
+    f"the folders of PATH, with {os.pathsep} between them (default: on Windows its PATH)",
+)
+WINDOWS = option(
+    "windows",
+    "assume the System32 of a freshly installed Windows: 10, 11, N (without Media Foundation) or "
+    "server (default: on Windows this machine's System32, elsewhere 11)",
+)
+ADD = option(
+    "add",
+    "a folder that the program gives to os.add_dll_directory; may be given several times",
+    kind=list,
+)
+AFTER = option(
+    "after", "an installed package that is imported before; may be given several times", kind=list
+)
+JSON = option("as_json", "print data instead of text", kind=bool, long="json")
 TRACE_TIMEOUT = 600  # seconds
 
 
@@ -198,59 +189,31 @@ def _comparison_table(compared: "Sequence[Comparison]", project: Project) -> Any
     return table
 
 
-def _unanswered(error: BuildError) -> TaskError:
-    failure = TaskError(error.message)
-    failure.build_error = error
-    return failure
-
-
 def create(project: Project) -> Iterator[dict[str, Any]]:
     """explain, audit, triage and trace."""
-
-    def tool(name: str, doc: str, answer: Callable[..., bool], *options: Option) -> dict[str, Any]:
-        def action(**given: Any) -> BaseFail | None:
-            try:
-                return None if answer(project, **given) else TaskFailed("", report=False)
-            except DiagnosisError as error:
-                return _unanswered(BuildError(error.message))
-            except BuildError as error:
-                return _unanswered(error)
-
-        return {
-            "basename": name,
-            "doc": doc,
-            "actions": [action],
-            "params": [*options, JSON],
-            "verbosity": 2,
-            "uptodate": [False],
-            "meta": {"tool": True},
-        }
-
-    what: Option = {
-        "name": "pe", "long": "pe", "type": str, "default": "",
-        "help": "a .pyd or .dll file, or the name of an installed package",
-    }  # fmt: skip
-    module: Option = {
-        "name": "module", "long": "import", "type": str, "default": "",
-        "help": "what to import under Wine, in the Python that was built here",
-    }  # fmt: skip
-    recorded: Option = {
-        "name": "recorded", "long": "procmon", "type": str, "default": "",
-        "help": "a CSV that Process Monitor saved, with the filter: Process Name is python.exe; "
+    what = option("pe", "a .pyd or .dll file, or the name of an installed package")
+    module = option(
+        "module", "what to import under Wine, in the Python that was built here", long="import"
+    )
+    recorded = option(
+        "recorded",
+        "a CSV that Process Monitor saved, with the filter: Process Name is python.exe; "
         "Operation is CreateFile, QueryOpen, Load Image; Path ends with .dll, .pyd",
-    }  # fmt: skip
-    log: Option = {
-        "name": "log", "long": "log", "type": str, "default": "", "help": "a file, or - for stdin",
-    }  # fmt: skip
+        long="procmon",
+    )
+    log = option("log", "a file, or - for stdin")
     yield tool(
-        "explain", "why a DLL is found or not: --pe FILE_OR_PACKAGE", explain,
-        what, ENV, WINDOWS, PATH, ADD, AFTER,
+        project, "explain", "why a DLL is found or not: --pe FILE_OR_PACKAGE", explain,
+        what, ENV, WINDOWS, PATH, ADD, AFTER, JSON,
     )  # fmt: skip
     yield tool(
-        "audit", "every DLL of an environment: clashes, missing, wrong machine", audit, ENV, WINDOWS
-    )
-    yield tool("triage", "what a build log means, and what to do: --log FILE", triage, log)
+        project, "audit", "every DLL of an environment: clashes, missing, wrong machine", audit,
+        ENV, WINDOWS, JSON,
+    )  # fmt: skip
     yield tool(
-        "trace", "what the loader really does: --import MODULE, or --procmon FILE", trace,
-        module, recorded, ENV, WINDOWS,
+        project, "triage", "what a build log means, and what to do: --log FILE", triage, log, JSON
+    )
+    yield tool(
+        project, "trace", "what the loader really does: --import MODULE, or --procmon FILE", trace,
+        module, recorded, ENV, WINDOWS, JSON,
     )  # fmt: skip

@@ -222,7 +222,7 @@ def stage(
     targets: Sequence[Path] = (),
     owns: Sequence[Path] = (),
     after: Sequence[str] = (),
-    downloads: bool = False,
+    home: Path | None = None,
 ) -> dict[str, Any]:
     """A doit task for one stage.
 
@@ -238,13 +238,13 @@ def stage(
         targets: files worth naming in `doit info`, beside the manifest.
         owns: what `doit clean` removes, beside manifest and log.
         after: tasks that must run before, without being inputs.
-        downloads: what it makes is in the cache of downloads, not in the build folder.
+        home: the folder in which it makes what it makes, where that is not the build folder.
     """
     path = project.manifest(name)
     inputs = [*(project.manifest(need) for need in needs), *files]
     slice_ = _plain({"recipe": recipe, "settings": settings})
 
-    homes = (project.downloads,) if downloads else (project.build,)
+    homes = (home or project.build,)
 
     def intact(task: Any, values: Any) -> bool:
         made = manifest.read(path)

@@ -93,7 +93,7 @@ def check_imports(project: Project, job: Job) -> Made:
         BuildError: an import failed.
     """
     if not windows_python.HERE.available():
-        return _not_run()
+        return not_run()
     check = project.config.verify.import_
     finished, lines = windows_python.run(
         project,
@@ -137,7 +137,7 @@ def check_roundtrip(project: Project, job: Job) -> Made:
         BuildError: a check failed; names it and what is wrong, most likely.
     """
     if not windows_python.HERE.available():
-        return _not_run()
+        return not_run()
     folder = project.build / "verify" / "roundtrip"
     remove_tree(folder)
     outcome = round_trip(project, folder, job)
@@ -211,7 +211,7 @@ def check_defects(project: Project, job: Job) -> Made:
         BuildError: a test failed.
     """
     if not windows_python.HERE.available():
-        return _not_run()
+        return not_run()
     check = project.config.verify.defects
     # A copy, so that tests of other things are not collected with them.
     folder = project.build / "verify" / "defects"
@@ -236,7 +236,8 @@ def check_defects(project: Project, job: Job) -> Made:
     return Made(last, where=job.log)
 
 
-def _not_run() -> Made:
+def not_run() -> Made:
+    """The outcome of a check that needs Wine where there is none."""
     return Made(f"wine not found; {wine.INSTALL_HINT}, then run doit again", status="not run")
 
 

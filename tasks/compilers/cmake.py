@@ -1,6 +1,7 @@
 """Builds a library from source with CMake and Ninja, and installs it into a folder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -54,6 +55,18 @@ endfunction()
 """
 
 
+def without_paths(file: Path, folders: Sequence[Path]) -> None:
+    """Take the names of folders out of a text file: what is built of it is the same everywhere.
+
+    Args:
+        folders: each becomes "/build" in the text.
+    """
+    text = file.read_text(encoding="utf-8")
+    for folder in sorted(folders, key=lambda folder: -len(str(folder))):
+        text = text.replace(folder.as_posix(), "/build")
+    file.write_text(text, encoding="utf-8", newline="\n")
+
+
 def build(
     source: Path,
     install: Path,
@@ -62,6 +75,7 @@ def build(
     defines: Mapping[str, CMakeValue],
     job: Job,
     precompile: Mapping[str, str] = MappingProxyType({}),
+    pathless: Sequence[str] = (),
 ) -> None:
     """Configure, build and install a CMake project.
 
@@ -73,6 +87,8 @@ def build(
             goes on where it was.
         defines: cache entries.
         precompile: target -> the header, relative to source, that its sources begin with.
+        pathless: files that configuring makes, relative to tree, out of which the paths of this
+            machine are taken.
 
     Raises:
         BuildError: with the end of the log.
@@ -80,10 +96,10 @@ def build(
     remove_tree(install)
     for folder in (tree, install):
         folder.mkdir(parents=True, exist_ok=True)
-    cmake = host.runner_program("cmake")
+    cmake, ninja = host.runner_program("cmake"), host.runner_program("ninja")
     env = host.environment(toolchain.environment)
     settings = {
-        "CMAKE_MAKE_PROGRAM": host.runner_program("ninja").as_posix(),
+        "CMAKE_MAKE_PROGRAM": ninja.as_posix(),
         "CMAKE_TOOLCHAIN_FILE": Path(toolchain.cmake_toolchain_file).as_posix(),
         # The default, c:/..., is no absolute path to a CMake that runs on Linux.
         "CMAKE_INSTALL_PREFIX": install.as_posix(),
@@ -102,6 +118,11 @@ def build(
         "Ninja",
         *cache_entries({**settings, **defines}),
     ]
-    steps: list[list[str | Path]] = [configure, ["--build", tree], ["--install", tree]]
-    for arguments in steps:
-        process.run([cmake, *arguments], log=job.log, cwd=tree, env=env, line=job.line)
+    run = partial(process.run, log=job.log, cwd=tree, env=env, line=job.line)
+    run([cmake, *configure])
+    programs = {Path(program).parent for program in toolchain.programs.values()}
+    folders = [install, tree, source, ninja.parent, *programs]
+    for name in pathless:
+        without_paths(tree / name, folders)
+    for step in ("--build", "--install"):
+        run([cmake, step, tree])

@@ -40,6 +40,11 @@ FileName = Annotated[str, AfterValidator(paths.checked_name)]
 StageRule = Pattern | dict[FileName, Inside]
 CMakeValue = bool | int | str
 
+# An SPDX expression: https://packaging.python.org/specifications/license-expression/
+License = Annotated[str, StringConstraints(pattern=r"^[\w.+() -]+$")]
+# https://packaging.python.org/specifications/dependency-specifiers/
+Requirement = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]\S*( *;.+)?$")]
+
 
 class Model(BaseModel):
     """Frozen, and closed: an unknown key is an error."""
@@ -108,6 +113,7 @@ class CMakeRecipe(Model):
     link: tuple[str, ...]
     defines: dict[str, CMakeValue] = {}
     precompile: dict[str, str] = {}
+    without_paths: tuple[Inside, ...] = ()
     optional: tuple[OptionalProgram, ...] = ()
     stage: StageMap
     contents: dict[str, Sha256] = {}
@@ -141,10 +147,26 @@ class Recipes(Model):
     conda: CondaRecipe | None = None
 
 
+class About(Model):
+    """What a wheel says of a part that it holds.
+
+    Args:
+        version: that of the compiler, where none is said.
+        license_files: the texts of the licence, files of this clone below licenses/.
+    """
+
+    name: str
+    version: str | None = None
+    home: Annotated[str, StringConstraints(pattern=r"^https://\S+$")]
+    license: License
+    license_files: Annotated[tuple[Inside, ...], Field(min_length=1)]
+
+
 class Library(Model):
     """A native library, staged into a prefix of its own."""
 
     pkg_config: str | None = None
+    about: About | None = None
     recipes: Recipes
 
 
@@ -157,11 +179,40 @@ class Build(Model):
     extension: str
 
 
+class AboutPackage(About):
+    """What a package's wheel says of itself, in place of what its own metadata says.
+
+    Args:
+        requires: what it imports, without which it cannot be imported.
+        extras: name -> what else some part of it imports.
+    """
+
+    requires: tuple[Requirement, ...]
+    extras: dict[str, tuple[Requirement, ...]] = {}
+
+
 class Package(Model):
-    """A package of the Windows environment that comes from an artifact."""
+    """A package of the Windows environment that comes from an artifact.
+
+    Args:
+        about: None for a package whose wheel is not given away.
+    """
 
     artifact: str
+    about: AboutPackage | None = None
     build: Build | None = None
+
+
+class Dist(Model):
+    """The wheels that are given away.
+
+    Args:
+        profile: which of the profiles makes them.
+        release: part of their version.
+    """
+
+    profile: str
+    release: Annotated[int, Field(gt=0)]
 
 
 class ImportCheck(Model):
@@ -175,6 +226,18 @@ class RoundtripCheck(Model):
     """verify:roundtrip."""
 
     timeout_seconds: Seconds
+
+
+class DistCheck(Model):
+    """verify:dist and verify:dist-from-index.
+
+    Args:
+        checks: of the round trip.
+        also: what is asked for beside the wheels where pip finds everything else by itself.
+    """
+
+    checks: tuple[str, ...]
+    also: tuple[Requirement, ...] = ()
 
 
 class DefectsCheck(Model):
@@ -197,6 +260,7 @@ class Verify(Model):
 
     import_: ImportCheck = Field(alias="import")
     roundtrip: RoundtripCheck
+    dist: DistCheck
     defects: DefectsCheck
     upstream: UpstreamCheck
 
@@ -215,6 +279,7 @@ class ZigToolchain(Model):
     kind: Literal["zig"]
     target: str
     flags: tuple[str, ...] = ()
+    runtime: tuple[About, ...] = ()
 
 
 class MsvcToolchain(Model):
@@ -223,6 +288,7 @@ class MsvcToolchain(Model):
     kind: Literal["msvc"]
     minimum_toolset: Annotated[str, StringConstraints(pattern=r"^14\.\d+$")]
     install: str
+    runtime: tuple[About, ...] = ()
 
 
 class PortablePython(Model):
@@ -324,6 +390,7 @@ class Config(Model):
     artifacts: dict[str, Artifact]
     libraries: dict[str, Library]
     packages: dict[str, Package]
+    dist: Dist
     verify: Verify
     wine: Wine
     profiles: dict[str, Profile]

@@ -147,6 +147,7 @@ def _check_references(config: Config, name: str, root: Path) -> None:
             defined("artifact", used, config.artifacts, f"{where}.environment.{key}")
     for system, used in config.profile:
         defined("profile", used, config.profiles, f"profile.{system}")
+    defined("profile", config.dist.profile, config.profiles, "dist.profile")
 
 
 def load(path: Path) -> Config:

@@ -118,6 +118,32 @@ def install_packages(
     root = laid_down.root
     remove_tree(site_packages)
     site_packages.mkdir(parents=True)
+    unpack_wheels(requirements, site_packages, target, cache, offline, job)
+    runtime = place_runtime(site_packages, root, laid_down.files.keys())
+    files = manifest.record(root, [*manifest.files_below(site_packages), *runtime])
+    count = sum(1 for _ in site_packages.glob("*.dist-info"))
+    size = sum(entry.size for entry in files.values()) / 1e9
+    return Made(
+        f"{count} packages, {len(files)} files, {size:.1f} GB",
+        where=site_packages,
+        root=root,
+        files=files,
+    )
+
+
+def unpack_wheels(
+    requirements: Path,
+    site_packages: Path,
+    target: Target,
+    cache: Path,
+    offline: bool,
+    job: Job,
+) -> None:
+    """Unpack locked packages for Windows into a folder.
+
+    Args:
+        requirements: a hash-locked requirements file.
+    """
     process.run(
         [
             host.runner_program("uv"), "pip", "install",
@@ -135,13 +161,3 @@ def install_packages(
     # uv writes start scripts for the machine it runs on; on Windows they are of no use.
     shutil.rmtree(site_packages / "bin", ignore_errors=True)
     (site_packages / ".lock").unlink(missing_ok=True)
-    runtime = place_runtime(site_packages, root, laid_down.files.keys())
-    files = manifest.record(root, [*manifest.files_below(site_packages), *runtime])
-    count = sum(1 for _ in site_packages.glob("*.dist-info"))
-    size = sum(entry.size for entry in files.values()) / 1e9
-    return Made(
-        f"{count} packages, {len(files)} files, {size:.1f} GB",
-        where=site_packages,
-        root=root,
-        files=files,
-    )

@@ -138,13 +138,15 @@ def run(
     timeout: float,
     cwd: Path,
     variables: Mapping[str, str] | None = None,
+    python: Path | None = None,
 ) -> tuple[process.Finished, list[str]]:
-    """Run the environment's Python.
+    """Run a Windows Python.
 
     Args:
         arguments: paths among them are shown as Windows sees them.
         timeout: seconds, after which everything that it started is ended.
         variables: environment variables to add.
+        python: its python.exe; the environment's if none is given.
 
     Returns:
         how it ended (a failure is not raised), and the lines that it printed.
@@ -153,7 +155,7 @@ def run(
         BuildError: it took too long, or could not be started.
     """
     words = [HERE.path(a) if isinstance(a, Path) else a for a in arguments]
-    python = project.environment / "python.exe"
+    python = python or project.environment / "python.exe"
     lines: list[str] = []
 
     def keep(line: str) -> None:
