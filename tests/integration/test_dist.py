@@ -27,11 +27,12 @@ NOT_REQUIRED = {"astor", "cupy"}
 
 
 @pytest.fixture(scope="module")
-def given(built):
-    """The clone with its wheels: the run that made them."""
-    run = built.doit("dist")
+def given(clone, first_run):
+    """The clone with its wheels."""
+    assert first_run.status == 0, first_run.output
+    run = clone.doit("dist")
     assert run.status == 0, run.output
-    return built
+    return clone
 
 
 @pytest.fixture(scope="module")
