@@ -22,9 +22,9 @@ from doit.cmd_resetdep import ResetDep
 from doit.cmd_run import Run
 from doit.exceptions import InvalidCommand
 
-from tasks.core import run_lock
+from tasks.core import arguments, run_lock
 from tasks.core.errors import BuildError, system_message
-from tasks.core.project import Project
+from tasks.core.project import SETTINGS, Project
 
 # In memory: nothing is remembered, and nothing needs to be written.
 NOWHERE = ":memory:"
@@ -48,6 +48,9 @@ def _guarded(execute: Callable[..., Any], project: Project, changes: bool) -> Ca
             kwargs["outfile"] = sys.stdout
         close = self.dep_manager.close
         self.dep_manager.close = functools.partial(_close, close)
+        if isinstance(self, Run) and self.sel_tasks and not self.sel_default_tasks:
+            words = arguments.command_line()
+            self.sel_tasks = arguments.given_back(self.sel_tasks, words, SETTINGS)
         try:
             held = run_lock.acquire(project.build) if changes and not _dry(kwargs) else None
             result = execute(self, *args, **kwargs)

@@ -8,6 +8,7 @@ from doit.exceptions import InvalidDodoFile
 
 from tasks import (
     activate,
+    build,
     commands,
     dist,
     dlls,
@@ -51,6 +52,7 @@ STAGES = (
     dist,
     proof,
     reproduce,
+    build,
     questions,
     store,
     lock,

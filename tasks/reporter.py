@@ -34,6 +34,7 @@ class Reporter:
 
     def __init__(self, outstream: Any, options: Any):
         self.rows: dict[str, Row] = {}
+        self.answered = False  # a question was asked, and its answer stands on the screen
         self.failed: list[tuple[Any, BaseFail]] = []
         self.errors: list[str] = []
         self.selected: list[str] = []
@@ -62,6 +63,7 @@ class Reporter:
     def add_success(self, task: Any) -> None:
         """A task has been executed."""
         if not task.actions or _is_tool(task):
+            self.answered |= _is_tool(task)
             return
         made = _made(task)
         seconds = screen.finish(task.name, summary=made.summary if made else "")
@@ -80,6 +82,7 @@ class Reporter:
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """A task has failed."""
+        self.answered |= _is_tool(task)
         if _is_tool(task) and not fail.report:
             return  # the answer was no, and it has been printed
         seconds = screen.finish(task.name, failed=True)
@@ -103,6 +106,8 @@ class Reporter:
     def complete_run(self) -> None:
         """The run is over, one way or another."""
         screen.close()
+        if self.answered and all(row.seconds is None for row in self.rows.values()):
+            self.rows = {}  # what it needs was there already
         if self.rows and any(row.made or row.seconds for row in self.rows.values()):
             screen.print(summary_table(self.rows, project()))
         for task, fail in self.failed:

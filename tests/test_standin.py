@@ -177,7 +177,7 @@ def test_a_response_file_holds_arguments(prompt):
 
 
 def test_the_server_answers_only_those_who_know_its_word(studio):
-    [where, *_] = studio.path.parents[2].rglob("standin.txt")
+    [where, *_] = studio.path.parents[2].rglob("server.txt")
     port, word = where.read_text(encoding="utf-8").split()
 
     def ask(said: str) -> bytes:

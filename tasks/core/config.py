@@ -215,6 +215,16 @@ class Dist(Model):
     release: Annotated[int, Field(gt=0)]
 
 
+class PackageBuild(Model):
+    """doit build.
+
+    Args:
+        constraints: versions that no environment of such a build leaves.
+    """
+
+    constraints: tuple[Requirement, ...] = ()
+
+
 class ImportCheck(Model):
     """verify:import."""
 
@@ -391,6 +401,7 @@ class Config(Model):
     libraries: dict[str, Library]
     packages: dict[str, Package]
     dist: Dist
+    build: PackageBuild = PackageBuild()
     verify: Verify
     wine: Wine
     profiles: dict[str, Profile]

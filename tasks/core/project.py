@@ -15,7 +15,7 @@ import doit
 import doit.doit_cmd
 import platformdirs
 
-from tasks.core import config_file
+from tasks.core import arguments, config_file
 from tasks.core.config import Config, Profile, Recipe
 from tasks.core.errors import ConfigError
 
@@ -146,7 +146,7 @@ class Project:
 
 
 # The settings that doit's arguments and the environment may override.
-_SETTINGS = ("profile", "python", "cache", "offline")
+SETTINGS = ("profile", "python", "cache", "offline")
 # Variables that are read elsewhere: by bootstrap.sh, and by tests.
 _OTHER_VARIABLES = ("FFCVWIN_NO_APT", "FFCVWIN_LOADER_TABLE")
 _INTERNAL = "FFCVWIN_VCVARS_"  # tasks.compilers.vcvars talks to itself with them
@@ -177,11 +177,13 @@ def _flag(name: str, configured: bool) -> bool:
 
 def _check_overrides() -> None:
     """Refuse an override of a setting that there is not."""
-    arguments = doit.doit_cmd._CMDLINE_VARS or {}
-    for name in arguments:
-        if name not in _SETTINGS:
-            raise config_file.unknown("setting", name, _SETTINGS, f"doit {name}=...")
-    variables = [f"FFCVWIN_{name.upper()}" for name in _SETTINGS]
+    given = doit.doit_cmd._CMDLINE_VARS or {}
+    values = arguments.values_of_options(arguments.command_line(), SETTINGS)
+    of_options = {value.partition("=")[0] for value in values}
+    for name in given:
+        if name not in SETTINGS and name not in of_options:
+            raise config_file.unknown("setting", name, SETTINGS, f"doit {name}=...")
+    variables = [f"FFCVWIN_{name.upper()}" for name in SETTINGS]
     known = (*variables, *_OTHER_VARIABLES)
     for name in os.environ:
         if name.startswith("FFCVWIN_") and not name.startswith(_INTERNAL) and name not in known:

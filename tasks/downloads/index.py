@@ -101,6 +101,78 @@ def find_distribution(
     return _distribution(possible[0])
 
 
+@dataclass(frozen=True)
+class Release:
+    """What the index has of one version of a project for a Windows Python.
+
+    Args:
+        sdist: its source, None if there is none.
+        wheels: file names of the wheels that such a Python installs.
+    """
+
+    version: str
+    sdist: Distribution | None
+    wheels: tuple[str, ...]
+
+
+def find_release(name: str, version: str | None, python: str) -> Release:
+    """What the index has of a project: of one version, or of the newest that has a source.
+
+    Args:
+        python: as in "3.11"; what says that it wants another Python is left out.
+
+    Raises:
+        BuildError: the index cannot be asked, or has nothing of the kind.
+    """
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.version import InvalidVersion, Version
+
+    def fits(file: DistributionPackage) -> bool:
+        try:
+            return SpecifierSet(file.requires_python or "").contains(f"{python}.99")
+        except InvalidSpecifier:
+            return True
+
+    def order(text: str) -> tuple[bool, Version]:
+        try:
+            parsed = Version(text)
+        except InvalidVersion:
+            return False, Version("0")
+        return not parsed.is_prerelease, parsed
+
+    files = [f for f in _files(_index_url(), name) if f.version and not f.is_yanked]
+    if version:
+        chosen = next((f.version for f in files if _is_version(f, version)), None)
+    else:
+        sources = [f for f in files if _is_kind(f, "sdist", None) and fits(f)]
+        newest = max(sources or [f for f in files if fits(f)], default=None,
+                     key=lambda file: order(str(file.version)))  # fmt: skip
+        chosen = newest.version if newest else None
+    if chosen is None:
+        versions = list(dict.fromkeys(file.version for file in files if file.version))
+        wanted = f"{name} {version}" if version else f"{name} for Python {python}"
+        raise BuildError(f"{_host()} has no {wanted}, it has {_mention(versions[::-1])}")
+    release = [file for file in files if file.version == chosen]
+    sdist = next((f for f in release if _is_kind(f, "sdist", None)), None)
+    wheels = [f.filename for f in release if _installs(f, python)]
+    return Release(chosen, _distribution(sdist) if sdist else None, tuple(wheels))
+
+
+def _installs(file: DistributionPackage, python: str) -> bool:
+    """Whether a 64-bit Windows Python installs this wheel."""
+    from packaging.tags import compatible_tags, cpython_tags
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    version = tuple(int(part) for part in python.split("."))
+    platforms = ["win_amd64"]
+    tags = {*cpython_tags(version, platforms=platforms),
+            *compatible_tags(version, f"cp{python.replace('.', '')}", platforms)}  # fmt: skip
+    try:
+        return file.package_type == "wheel" and bool(tags & parse_wheel_filename(file.filename)[3])
+    except InvalidWheelFilename:
+        return False
+
+
 def session() -> requests.Session:
     """The session to download a `Distribution` with: it has the credentials of the index."""
     return _session(_index_url())

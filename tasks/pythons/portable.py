@@ -10,7 +10,7 @@ this one.
 import os
 import shutil
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tasks.core import host, manifest, process
@@ -48,8 +48,22 @@ def uv_environment(cache: Path) -> dict[str, str]:
 
 def make_python(project: Project, artifact: str, job: Job) -> Made:
     """Lay down a Windows Python without the packages that its distributor added."""
+    lay_down(project, artifact, project.environment)
+    return Made(
+        f"Windows CPython {project.target.version}",
+        where=project.environment,
+        root=project.environment,
+        files=manifest.record(project.environment),
+    )
+
+
+def lay_down(project: Project, artifact: str, target: Path) -> None:
+    """Copy an unpacked Windows Python without the packages that its distributor added.
+
+    Raises:
+        BuildError: it is another Python than the one that the build is for.
+    """
     source = project.source_tree(artifact)
-    target = project.environment
     if not (source / "libs" / project.target.import_library).is_file():
         raise BuildError(
             f"{source} holds no {project.target.import_library}: it is not Python "
@@ -65,12 +79,6 @@ def make_python(project: Project, artifact: str, job: Job) -> Made:
 
     with made_whole(target) as temporary:
         copy_tree(source, temporary, ignore=added)
-    return Made(
-        f"Windows CPython {project.target.version}",
-        where=target,
-        root=target,
-        files=manifest.record(target),
-    )
 
 
 def place_runtime(site_packages: Path, root: Path, own: Collection[str]) -> list[Path]:
@@ -129,6 +137,40 @@ def install_packages(
         root=root,
         files=files,
     )
+
+
+def install_for_windows(
+    requirements: Sequence[str | Path],
+    site_packages: Path,
+    target: Target,
+    cache: Path,
+    offline: bool,
+    job: Job,
+    *,
+    constraints: Path | None = None,
+) -> None:
+    """Install what is named, and what it needs, into a folder for a Windows Python.
+
+    Args:
+        requirements: as pip takes them: names with versions, or wheels.
+        constraints: a file of versions that are not to be left (pip's --constraint).
+    """
+    site_packages.mkdir(parents=True, exist_ok=True)
+    held: list[str | Path] = ["--constraint", constraints] if constraints else []
+    process.run(
+        [
+            host.runner_program("uv"), "pip", "install",
+            "--python-platform", UV_PLATFORM,
+            "--python-version", target.version,
+            "--target", site_packages,
+            "--link-mode", "copy",
+            *held,
+            *(["--offline"] if offline else []),
+            *requirements,
+        ],
+        log=job.log, cwd=site_packages, env=uv_environment(cache), line=job.line,
+    )  # fmt: skip
+    (site_packages / ".lock").unlink(missing_ok=True)
 
 
 def unpack_wheels(

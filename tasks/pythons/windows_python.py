@@ -58,6 +58,12 @@ class Start(Protocol):
     def environment(self, project: Project) -> dict[str, str]:
         """The whole environment of a Windows program."""
 
+    def with_path(self, folders: Sequence[Path]) -> dict[str, str]:
+        """Variables by which a Windows program finds others in folders first."""
+
+    def drives(self, project: Project) -> dict[str, Path]:
+        """Letters of drives that Windows programs see, and what the host has there."""
+
     def stop(self, env: Mapping[str, str]) -> None:
         """End what a program has left behind; `env` is its environment."""
 
@@ -83,6 +89,12 @@ class Natively:
         # Some packages of conda count on an active environment.
         is_conda = isinstance(project.profile.environment, CondaEnvironment)
         return host.environment({}, conda.path_folders(project.environment) if is_conda else [])
+
+    def with_path(self, folders: Sequence[Path]) -> dict[str, str]:
+        return {"PATH": host.environment({}, [str(folder) for folder in folders])["PATH"]}
+
+    def drives(self, project: Project) -> dict[str, Path]:
+        return {}
 
     def stop(self, env: Mapping[str, str]) -> None:
         """Nothing: whoever ends a program on Windows ends what it started."""
@@ -111,6 +123,13 @@ class UnderWine:
 
     def environment(self, project: Project) -> dict[str, str]:
         return wine.environment(project.config.wine, prefix(project))
+
+    def with_path(self, folders: Sequence[Path]) -> dict[str, str]:
+        # Wine puts these in front of the PATH in its registry.
+        return {"WINEPATH": ";".join(self.path(folder) for folder in folders)}
+
+    def drives(self, project: Project) -> dict[str, Path]:
+        return {"Z": Path("/"), "C": prefix(project) / "drive_c"}
 
     def stop(self, env: Mapping[str, str]) -> None:
         [program] = self.command()

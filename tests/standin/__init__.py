@@ -5,9 +5,9 @@
         visual_studio.asked         # what its programs were asked, and what they answered
 
 Microsoft's compiler cannot be had here, and zig does not run under Wine. So each program is a
-small Windows program (client.c) that hands its arguments to this process on the host, which
-translates them for zig (cl.py, link.py, programs.py) and translates back what zig says. They
-take options, INCLUDE, LIB, LINK and CL as Microsoft documents them, and fail with Microsoft's
+small Windows program (tasks/handover/client.c) that hands its arguments to this process on the
+host, which translates them for zig (cl.py, link.py, programs.py) and translates back what zig says.
+They take options, INCLUDE, LIB, LINK and CL as Microsoft documents them, and fail with Microsoft's
 messages and exit statuses where a header or a library is not where these say.
 
 What differs: the code is for the GNU C++ ABI, and headers and libraries of Windows and of C are
@@ -28,6 +28,7 @@ from typing import cast
 
 from support import zig_environment
 
+import tasks.handover as client_source
 from standin.programs import run
 from standin.request import Request, zig_command
 
@@ -103,7 +104,7 @@ class StandIn:
         package.mkdir(parents=True)
         (package / "__init__.py").touch()
         shutil.copyfile(self.path / "client.exe", package / "zig.exe")
-        shutil.copy(self.tools / "bin" / "Hostx64" / "x64" / "standin.txt", package)
+        shutil.copy(self.tools / "bin" / "Hostx64" / "x64" / "server.txt", package)
 
     @property
     def sdk(self) -> Path:
@@ -152,13 +153,13 @@ def _lay_down(made: StandIn, address: str) -> None:
         made.tools / "lib" / "x64" / "LIBCMT.lib": _EMPTY_LIBRARY,
         made.sdk / "Include" / SDK / "ucrt" / "corecrt.h": b"#include_next <corecrt.h>\n",
         made.sdk / "Lib" / SDK / "ucrt" / "x64" / "ucrt.lib": _EMPTY_LIBRARY,
-        **{binary / "standin.txt": address.encode() for binary in binaries},
+        **{binary / "server.txt": address.encode() for binary in binaries},
     }
     for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     client = made.path / "client.exe"
-    source = Path(__file__).with_name("client.c")
+    source = Path(client_source.__file__).with_name("client.c")
     subprocess.run(
         [*zig_command("cc"), "-municode", "-O2", "-g0", "-o", client, source, "-lws2_32"],
         env=zig_environment(), check=True, capture_output=True,

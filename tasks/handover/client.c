@@ -1,8 +1,8 @@
-/* cl.exe, link.exe, lib.exe and rc.exe of the stand-in: one program under four names.
+/* A Windows program that hands its work to a server on the host: one program under many names.
 
-   It hands its arguments, folder and environment to the server on the host, prints what comes
-   back and ends with the exit status that comes back. standin.txt beside it says where the
-   server is: its port, and the word by which the server knows it.
+   It sends its arguments, folder and environment, prints what comes back and ends with the exit
+   status that comes back. server.txt beside it says where the server is: its port, and the word by
+   which the server knows it.
 
    Sent: UTF-8 texts, each ended by a zero: word, name, host's path of drive C, folder, number of
    arguments, arguments, NAME=VALUE ... Received: exit status (4 bytes, little-endian), output. */
@@ -17,7 +17,7 @@ static SOCKET server;
 
 static void fail(const char *what)
 {
-    printf("stand-in: %s\n", what);
+    printf("the hand-over to the host failed: %s\n", what);
     exit(3);
 }
 
@@ -60,10 +60,10 @@ static void connect_to_server(const wchar_t *program, char *word)
     struct sockaddr_in address = {0};
     WSADATA data;
     wcscpy(path, program);
-    wcscpy(wcsrchr(path, L'\\') + 1, L"standin.txt");
+    wcscpy(wcsrchr(path, L'\\') + 1, L"server.txt");
     FILE *file = _wfopen(path, L"r");
     if (!file || fscanf(file, "%u %99s", &port, word) != 2)
-        fail("standin.txt, which names the server, is not there");
+        fail("server.txt, which names the server, is not there");
     fclose(file);
     WSAStartup(MAKEWORD(2, 2), &data);
     server = socket(AF_INET, SOCK_STREAM, 0);
@@ -71,7 +71,7 @@ static void connect_to_server(const wchar_t *program, char *word)
     address.sin_port = htons((unsigned short)port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (connect(server, (struct sockaddr *)&address, sizeof address) != 0)
-        fail("there is no server; does the test that started it still run?");
+        fail("there is no server; does the run that started it still go on?");
 }
 
 int wmain(int count, wchar_t **arguments)

@@ -1,0 +1,174 @@
+"""build - a Windows wheel of any package, with nothing prepared.
+
+    doit build --package NAME | NAME==VERSION | FILE | FOLDER   (several times for several)
+               [--python 3.12 | all] [--compiler zig | msvc] [--requires REQUIREMENT]
+
+It prints what it does; the last lines say for each package where its wheel is, or what to do. The
+exit status is 1 where a package could not be built or its wheel not be imported.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from doit import get_initial_workdir
+
+import dllwhy
+from dllwhy import answers
+from dllwhy.errors import DiagnosisError
+from tasks.core.config import PortableEnvironment
+from tasks.core.errors import BuildError
+from tasks.core.job import Job
+from tasks.core.project import Project
+from tasks.pythons import windows_python
+from tasks.sdists import check, make, source
+from tasks.sdists.make import Outcome
+from tasks.tool import option, tool
+
+PACKAGE = option(
+    "package", "a name, NAME==VERSION, an sdist's file or a source's folder; several times for "
+    "several", kind=list,
+)  # fmt: skip
+PYTHON = option("python", "the Python version to build for, or all (default: config.yaml's)")
+COMPILER = option("compiler", "zig or msvc (default: the profile's)")
+REQUIRES = option(
+    "requires", "a build requirement that the package omits, or a narrower version of one; may be "
+    "given several times", kind=list,
+)  # fmt: skip
+
+
+def build(
+    project: Project, package: list[str], python: str, compiler: str, requires: list[str]
+) -> bool:
+    """Build packages one after the other; returns whether all wheels could be imported."""
+    asked = [name for given in package for name in given.split(",") if name]
+    if not asked:
+        raise BuildError("say what to build: doit build --package NAME[==VERSION] | FILE | FOLDER")
+    kinds = {name: p.toolchain.kind for name, p in project.config.profiles.items()}
+    if compiler and compiler not in kinds.values():
+        raise BuildError(f'--compiler: there is no "{compiler}"; it may be zig or msvc')
+    versions = list(project.profile.environment.pythons)
+    if python and python not in (*versions, "all"):
+        raise BuildError(
+            f'--python: there is no "{python}"; it may be {", ".join(versions)} or all'
+        )
+    here = project.target.version
+    wanted = versions if python == "all" else [python or here]
+    profile = next((n for n, kind in kinds.items() if kind == compiler), project.profile_name)
+    if wanted != [here] or profile != project.profile_name:
+        done = [_elsewhere(project, profile, v, asked, requires) for v in wanted]
+        return all(done)
+    outcomes = {name: _one(project, name, requires) for name in asked}
+    if len(outcomes) > 1:
+        _say("")
+        for name, outcome in outcomes.items():
+            _say(f"{name}: {outcome.wheel.name if outcome else 'failed, see above'}")
+    return all(outcome and all(not why for why in outcome.imported.values())
+               for outcome in outcomes.values())  # fmt: skip
+
+
+def _elsewhere(
+    project: Project, profile: str, version: str, asked: list[str], requires: list[str]
+) -> bool:
+    """Build for another Python or with another profile: a run of its own, with its own folder."""
+    base = get_initial_workdir() or ""
+    words = []
+    for name in asked:
+        path = Path(base, name).absolute()
+        is_path = path.exists() and ("/" in name or path.is_file())
+        words += ["--package", str(path) if is_path else name]
+    for requirement in requires:
+        words += ["--requires", requirement]
+    command = [sys.executable, "-m", "tasks", f"profile={profile}", f"python={version}", "build"]
+    return subprocess.run([*command, *words], cwd=project.root, check=False).returncode == 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _one(project: Project, name: str, requires: list[str]) -> Outcome | None:
+    """Build one package, and say how it went; None if it failed."""
+    started = Job(f"build:{Path(name).name}", project.log(f"build-{Path(name).name}"),
+                  lambda done, total: None, lambda line: None, _say)  # fmt: skip
+    started.log.unlink(missing_ok=True)
+    try:
+        found = source.find(name, project, Path(get_initial_workdir() or ""), started)
+        job = Job(started.name, project.log(f"build-{found.name}"), started.progress,
+                  started.line, _say)  # fmt: skip
+        job.log.unlink(missing_ok=True)
+        _say(f"{found.title} from {found.path.name}")
+        if found.sha256:
+            _say(f"  sha256 {found.sha256}")
+        if found.wheels:
+            _say(f"  the index has a Windows wheel for Python {project.target.version} already: "
+                 f"{found.wheels[0]}")  # fmt: skip
+        make.record_hash(project, found)
+        outcome = make.make(project, found, requires, job, lambda line: _say(f"  {line}"))
+    except (BuildError, DiagnosisError) as error:
+        _failure(project, name, error)
+        return None
+    _result(project, found.title, outcome, job)
+    return outcome
+
+
+def _failure(project: Project, name: str, error: BuildError | DiagnosisError) -> None:
+    """What happened, what the log means, and what may be said to mend it."""
+    _say(f"  failed: {error.message}")
+    log = getattr(error, "log", None)
+    if not log:
+        return
+    for line in getattr(error, "tail", ()):
+        _say(f"    {line}")
+    text = log.read_text(encoding="utf-8", errors="replace")
+    answers.show(answers.triaged(text, [project.environment]))
+    _say(f"  the whole log: {project.shown(log)}")
+    _say(f"  its tree and what was made of it: {project.shown(project.build / 'packages')}")
+
+
+def _result(project: Project, title: str, outcome: Outcome, job: Job) -> None:
+    """What was imported, and where the wheel is."""
+    failed = {name: why for name, why in outcome.imported.items() if why}
+    for name, why in failed.items():
+        _say(f"  import {name} failed: {why}")
+    if any("DLL load failed" in why for why in failed.values()):
+        _explain(outcome, next(n for n, why in failed.items() if "DLL load failed" in why))
+    count = len(outcome.imported) - len(failed)
+    size = outcome.wheel.stat().st_size / 1e6
+    _say(
+        f"  {count} of {len(outcome.imported)} modules imported under "
+        f"{'Wine' if windows_python.HERE.needs_wine else 'Windows'}: "
+        f"{', '.join(name for name in outcome.imported if name not in failed)}"
+    )
+    _say(
+        f"{title}: {project.shown(outcome.wheel)}, {size:.1f} MB, {outcome.seconds:.0f} s "
+        f"(the back end {outcome.build_seconds:.0f} s)"
+    )
+
+
+def _explain(outcome: Outcome, module: str) -> None:
+    """Why a module's DLLs are not found."""
+    site_packages = outcome.environment / "Lib" / "site-packages"
+    found = [
+        path for path in site_packages.rglob("*.pyd")
+        if check.modules([path.relative_to(site_packages).as_posix()]) == [module]
+    ]  # fmt: skip
+    if found:
+        answers.show(answers.explained(dllwhy.explain_load(found[0], outcome.environment)))
+
+
+def create(project: Project) -> Iterator[dict[str, Any]]:
+    """build."""
+    made = tool(
+        project, "build", "a Windows wheel of any package: --package NAME", build,
+        PACKAGE, PYTHON, COMPILER, REQUIRES,
+    )  # fmt: skip
+    environment = project.profile.environment
+    needs = ["toolchain"]
+    if isinstance(environment, PortableEnvironment):
+        needs.append(f"extract:{environment.pythons[project.target.version].artifact}")
+    if windows_python.HERE.needs_wine:
+        needs.append("env:wine")
+    yield {**made, "task_dep": needs}

@@ -1,0 +1,133 @@
+"""The programs gcc, g++, ar and windres for Windows, whose work the host's zig does.
+
+    gcc.exe in a Windows build -> client.c -> loopback socket -> words.call_of -> zig on the host
+    exit status and output  <-------------------------------------
+
+zig's own Windows build cannot compile under Wine 8. The word in server.txt keeps other users of
+the machine from having programs run.
+"""
+
+import secrets
+import shutil
+import socketserver
+import struct
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+from tasks.compilers.toolchain import Toolchain
+from tasks.core import process
+from tasks.core.job import Job
+from tasks.handover.request import Request
+from tasks.handover.words import Call, call_of
+
+PROGRAMS = ("gcc", "g++", "cc", "c++", "clang", "clang++", "ar", "llvm-ar", "ranlib", "windres")
+NOT_KNOWN = 127
+
+
+def windows_libraries(toolchain: Toolchain, zig: Path) -> Callable[[str], bool]:
+    """Whether Windows has an import library of a name (in lower case), as zig knows them."""
+    folders = [zig.parent / "lib" / "libc" / "mingw" / name for name in ("lib-common", "lib64")]
+    names = {
+        file.name.partition(".")[0].lower() for folder in folders for file in folder.glob("*.def*")
+    }
+    return names.__contains__
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(
+        self,
+        toolchain: Toolchain,
+        word: str,
+        has_library: Callable[[str], bool],
+        env: Mapping[str, str],
+        extra: list[str],
+        note: Callable[[Call, str], None],
+    ):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.toolchain = toolchain
+        self.word = word
+        self.has_library = has_library
+        self.env = env
+        self.extra = extra
+        self.note = note
+
+    def answer(self, request: Request) -> tuple[int, str]:
+        """Do what a program asks; its exit status and output."""
+        call = call_of(request, self.has_library)
+        words = [*self.extra, *call.words] if call.role in ("cc", "cxx") else call.words
+        command = [self.toolchain.programs[call.role], *words]
+        done = subprocess.run(
+            command, cwd=request.host("."), env=dict(self.env), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
+            errors="replace", check=False,
+        )  # fmt: skip
+        self.note(call, process.command_line(command))
+        return done.returncode, done.stdout
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        server = cast(_Server, self.server)
+        word, *texts = self.rfile.read().decode("utf-8", "surrogateescape").split("\0")[:-1]
+        if not secrets.compare_digest(word.encode(), server.word.encode()):
+            return
+        try:
+            status, output = server.answer(Request.read(texts))
+        except (OSError, ValueError) as error:
+            status, output = NOT_KNOWN, f"the hand-over to the host failed: {error}\n"
+        answer = output.replace("\n", "\r\n").encode("utf-8", "replace")
+        self.wfile.write(struct.pack("<I", status & 0xFFFFFFFF) + answer)
+
+
+@contextmanager
+def serving(
+    folder: Path,
+    toolchain: Toolchain,
+    zig: Path,
+    env: Mapping[str, str],
+    extra: list[str],
+    note: Callable[[Call, str], None],
+    job: Job,
+) -> Iterator[Path]:
+    """Lay the programs down in `folder`, and do their work for as long as the context lasts.
+
+    Args:
+        zig: the program, for what it knows of Windows' libraries.
+        env: the environment of the host's programs.
+        extra: words in front of those of every compiler call.
+        note: called after each call with what was made of it, and the command.
+
+    Yields:
+        the folder of the programs, for PATH.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    client = folder / "gcc.exe"
+    process.run(
+        [
+            toolchain.programs["cc"], "-municode", "-o", client,
+            Path(__file__).with_name("client.c"), "-lws2_32",
+        ],
+        log=job.log, cwd=folder, env=env, line=job.line,
+    )  # fmt: skip
+    for name in PROGRAMS[1:]:
+        shutil.copyfile(client, folder / f"{name}.exe")
+    word = secrets.token_hex(16)
+    with _Server(toolchain, word, windows_libraries(toolchain, zig), env, extra, note) as server:
+        address = f"{server.server_address[1]} {word}\n"
+        place = folder / "server.txt"
+        place.touch(mode=0o600)
+        place.write_text(address, encoding="ascii")
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield folder
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,127 @@
+"""What a source says of its build: back end and requirements (PEP 517, PEP 518), and what it omits.
+
+A setup.py that imports numpy, Cython or pybind11 without naming them was written for `pip install`
+beside them. In an isolated build they are missing; they are added, and it is said.
+"""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.core.errors import BuildError
+
+# https://peps.python.org/pep-0517/#source-trees, "If the pyproject.toml file is absent"
+LEGACY = "setuptools.build_meta:__legacy__"
+AS_PROGRAM = "setup.py"  # not PEP 517: python setup.py bdist_wheel
+LEGACY_REQUIRES = ("setuptools", "wheel")
+
+# A module of a setup.py -> the requirement that brings it.
+BROUGHT_BY = {
+    "Cython": "Cython",
+    "cffi": "cffi",
+    "cmake": "cmake",
+    "cmake_build_extension": "cmake-build-extension",
+    "cppy": "cppy",
+    "extension_helpers": "extension-helpers",
+    "jinja2": "jinja2",
+    "nanobind": "nanobind",
+    "numpy": "numpy",
+    "packaging": "packaging",
+    "pkgconfig": "pkgconfig",
+    "pybind11": "pybind11",
+    "setuptools_scm": "setuptools-scm",
+    "skbuild": "scikit-build",
+}
+# The last setuptools with pkg_resources: https://setuptools.pypa.io/en/latest/history.html, v82
+PKG_RESOURCES = "setuptools<81"
+
+
+@dataclass(frozen=True)
+class BackEnd:
+    """How a source wants to be built.
+
+    Args:
+        name: "module:object", as in [build-system].
+        path: folders of the source that are in front of sys.path (backend-path).
+        requires: the requirements that it names.
+        added: those that it needs and does not name -> why.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    requires: tuple[str, ...]
+    added: dict[str, str]
+
+
+def read(tree: Path, extra: tuple[str, ...] = ()) -> BackEnd:
+    """Read a source's [build-system].
+
+    Args:
+        extra: requirements that the user adds.
+
+    Raises:
+        BuildError: pyproject.toml is no TOML, or says what PEP 518 does not allow.
+    """
+    file = tree / "pyproject.toml"
+    system: dict[str, Any] = {}
+    if file.is_file():
+        try:
+            system = tomllib.loads(file.read_text(encoding="utf-8")).get("build-system", {})
+        except (ValueError, UnicodeDecodeError) as error:
+            raise BuildError(f"pyproject.toml of the source cannot be read: {error}") from error
+    requires = system.get("requires", list(LEGACY_REQUIRES))
+    name = system.get("build-backend", LEGACY)
+    if not isinstance(requires, list) or not isinstance(name, str):
+        raise BuildError("pyproject.toml of the source: [build-system] is not as PEP 518 wants it")
+    added = dict.fromkeys(extra, "asked for with --requires")
+    if name.startswith("setuptools."):
+        added |= _omitted(tree, {_normal(r) for r in (*requires, *extra)})
+    return BackEnd(name, tuple(system.get("backend-path", ())), tuple(requires), added)
+
+
+def providers(errors: Iterable[str]) -> list[str]:
+    """The requirements that bring the modules which are missing, as far as they are known."""
+    known = {**BROUGHT_BY, "pkg_resources": PKG_RESOURCES}
+    missing = {m[1] for error in errors for m in re.finditer(r"No module named '(\w+)", error)}
+    return sorted(known[module] for module in missing if module in known)
+
+
+def _normal(requirement: str) -> str:
+    name = re.split(r"[\s\[<>=!~;@(]", requirement.strip(), maxsplit=1)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _omitted(tree: Path, named: set[str]) -> dict[str, str]:
+    """What setup.py imports and no requirement brings."""
+    found: dict[str, str] = {}
+    modules = _imports(tree / "setup.py")
+    for module, requirement in BROUGHT_BY.items():
+        local = (tree / module).exists() or (tree / f"{module}.py").exists()
+        if module in modules and not local and _normal(requirement) not in named:
+            found[requirement] = f"setup.py imports {module}, and nothing names it"
+    if "pkg_resources" in modules:
+        found[PKG_RESOURCES] = "setup.py imports pkg_resources, which newer ones lack"
+    return found
+
+
+def _imports(file: Path) -> set[str]:
+    """Top-level modules that a Python file imports anywhere; of Python 2's files, by their text."""
+    if not file.is_file():
+        return set()
+    text = file.read_text(encoding="utf-8", errors="replace")
+    try:
+        parsed = ast.parse(text)
+    except SyntaxError:
+        return set(re.findall(r"^\s*(?:import|from)\s+(\w+)", text, re.MULTILINE))
+    names: list[str] = []
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.append(node.module)
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names

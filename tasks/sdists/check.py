@@ -1,0 +1,86 @@
+"""What a finished wheel is: what it holds, whether it is for Windows alone, and whether it imports.
+
+wheel -> modules(), faults() -> a clean Windows Python -> imports.py: every module and extension
+"""
+
+import re
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from dllwhy import pe
+from tasks.core.errors import BuildError
+
+_SUFFIX = re.compile(r"(\.cp\d+-win_amd64|\.abi3)?\.pyd")
+# What wheels have at their top by mistake, and what only runs in a test runner.
+_NO_PACKAGE = {"tests", "test", "testing", "docs", "examples", "example", "benchmarks", "setup"}
+
+
+def modules(members: Sequence[str]) -> list[str]:
+    """The top-level modules and all extension modules of a wheel, packages first.
+
+    Args:
+        members: the names of its files.
+    """
+    top, extensions = [], []
+    for name in members:
+        parts = name.split("/")
+        if parts[0].endswith((".dist-info", ".data", ".libs")):
+            continue
+        match = _SUFFIX.search(parts[-1])
+        if match:
+            parts[-1] = parts[-1][: match.start()]
+            extensions.append(parts)
+        elif len(parts) == 1 and name.endswith(".py"):
+            top.append([name[:-3]])
+        elif len(parts) == 2 and parts[1] == "__init__.py":
+            top.append(parts[:1])
+    named = [p for p in (*sorted(top), *sorted(extensions)) if p[0] not in _NO_PACKAGE]
+    dotted = [".".join(p) for p in named if all(part.isidentifier() for part in p)]
+    return list(dict.fromkeys(dotted))
+
+
+def files(wheel: Path) -> list[str]:
+    """The names of the files in a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return [name for name in archive.namelist() if not name.endswith("/")]
+
+
+def faults(wheel: Path, places: Sequence[Path], folder: Path) -> list[str]:
+    """What must not be in a wheel for 64-bit Windows: other machines' files, and paths of this one.
+
+    Args:
+        places: folders of this machine whose paths nothing may hold.
+        folder: for the modules, while they are looked at.
+    """
+    found = []
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.endswith((".so", ".dylib")):
+                found.append(f"{name} is for another system")
+            if not name.lower().endswith((".pyd", ".dll", ".exe")):
+                continue
+            file = Path(archive.extract(name, folder))
+            machine = pe.read_pe(file).machine
+            if machine != "x64":
+                found.append(f"{name} is for {machine}")
+            content = file.read_bytes()
+            for place in places:
+                if (
+                    str(place).encode() in content
+                    or str(place).replace("/", "\\").encode() in content
+                ):
+                    found.append(f"{name} holds a path of this machine, {place}")
+    return found
+
+
+def refuse_pure(wheel: Path, title: str) -> bool:
+    """Whether a wheel has no compiled part; then it is right for every system already.
+
+    Raises:
+        BuildError: it is for another system than 64-bit Windows.
+    """
+    tag = wheel.stem.rsplit("-", 1)[-1]
+    if tag not in ("any", "win_amd64"):
+        raise BuildError(f"{title}: the wheel is for {tag}, not for 64-bit Windows: {wheel.name}")
+    return tag == "any"

@@ -1,0 +1,322 @@
+"""The build of a package that nobody prepared: its own back end, in the Windows Python.
+
+    source -> tree; build requirements --uv--> a Windows Python of the build's own
+    back end in it (back_end.py), compiler = gcc.exe, which hands its work to the host's zig;
+                                  or cl.exe of the toolchain
+      -> wheel --delvewheel--> repaired -> a clean Windows Python --> imported
+
+The build sees Windows, because it runs there: sys.platform, sysconfig, getwindowsversion and the
+headers are the target's. The Python that runs doit is not asked for anything.
+"""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tasks.checks import back_end as back_end_script
+from tasks.checks import imports
+from tasks.compilers import toolchain as toolchains
+from tasks.compilers.toolchain import Toolchain
+from tasks.compilers.zig import zig_program
+from tasks.core import host, manifest, process
+from tasks.core.config import PortableEnvironment
+from tasks.core.errors import BuildError
+from tasks.core.files import remove_tree
+from tasks.core.job import Job
+from tasks.core.project import Project
+from tasks.handover import server
+from tasks.handover.words import Call
+from tasks.pythons import portable, windows_python
+from tasks.sdists import back_end, check, headers, scripts, source
+from tasks.sdists.source import Source
+
+# Seconds.
+TIMEOUT = 3600
+HOOK_TIMEOUT = 600
+CHECK_TIMEOUT = 600
+
+# Setuptools' and distutils' choice of the class that calls gcc
+# (https://setuptools.pypa.io/en/latest/deprecated/distutils/configfile.html).
+_MINGW = "".join(
+    f"[{command}]\ncompiler = mingw32\n" for command in ("build", "build_ext", "build_clib")
+)
+
+
+# What Microsoft's compiler or its SDK says, and sources for Windows count on.
+AS_MICROSOFT = (
+    # Python's pyconfig.h says that the machine has 64 bits to Microsoft's compiler only.
+    "-DMS_WIN64",
+    # winapifamily.h of the Windows SDK; zlib's iowin32.c asks for it.
+    "-DWINAPI_FAMILY_ONE_PARTITION(set,part)=((WINAPI_FAMILY & (set)) == (part))",
+)
+
+# Meson, where it is told to (--vsenv), looks for Visual Studio unless one is active: mesonbuild,
+# utils/vsenv.py.
+_NO_VISUAL_STUDIO = {"VSINSTALLDIR": "none"}
+
+
+@dataclass
+class Outcome:
+    """What a build came to.
+
+    Args:
+        wheel: where it is.
+        back_end: what built it.
+        imported: modules -> "" or why they could not be imported.
+        environment: the Windows Python that it is installed in.
+        seconds: the whole of it, and the back end's part.
+    """
+
+    wheel: Path
+    back_end: str
+    imported: dict[str, str] = field(default_factory=dict)
+    environment: Path = Path()
+    seconds: float = 0.0
+    build_seconds: float = 0.0
+
+
+def _python(project: Project, folder: Path, packages: Sequence[str | Path], job: Job) -> Path:
+    """A Windows Python of its own with packages in it; returns its python.exe."""
+    environment = project.profile.environment
+    if not isinstance(environment, PortableEnvironment):
+        raise BuildError(
+            f"doit build makes no Python of the kind that the profile {project.profile_name} has; "
+            "run doit profile=zig build"
+        )
+    portable.lay_down(project, environment.pythons[project.target.version].artifact, folder)
+    site_packages = folder / "Lib" / "site-packages"
+    _install(project, folder, packages, job)
+    own = {path.name for path in folder.iterdir()}
+    portable.place_runtime(site_packages, folder, own)
+    return folder / "python.exe"
+
+
+def _install(project: Project, python: Path, packages: Sequence[str | Path], job: Job) -> None:
+    site_packages = python / "Lib" / "site-packages"
+    constraints = python.with_name("constraints.txt")
+    constraints.write_text("\n".join(project.config.build.constraints) + "\n", encoding="utf-8")
+    if not packages:
+        return
+    portable.install_for_windows(
+        packages, site_packages, project.target, project.cache, project.offline, job,
+        constraints=constraints,
+    )  # fmt: skip
+    launcher = project.source_tree(f"python-{project.target.version}").joinpath(
+        "Lib", "site-packages", "pip", "_vendor", "distlib", "t64.exe"
+    )
+    scripts.write_launchers(
+        site_packages,
+        launcher,
+        windows_python.HERE.path(python / "python.exe"),
+        python / "Scripts",
+    )
+
+
+def _ask(
+    project: Project, python: Path, tree: Path, what: str, backend: back_end.BackEnd,
+    out: Path, variables: Mapping[str, str], timeout: float, job: Job,
+) -> dict[str, Any]:  # fmt: skip
+    """Call a hook of the back end; what it answers."""
+    script = Path(back_end_script.__file__)
+    finished, lines = windows_python.run(
+        project,
+        [script, what, backend.name, json.dumps(list(backend.path)), out],
+        job, timeout=timeout, cwd=tree, variables=variables, python=python,
+    )  # fmt: skip
+    answer = windows_python.last_json(lines)
+    if finished.status or answer is None:
+        raise BuildError(
+            f"{backend.name} failed" if what == "wheel"
+            else f"{backend.name} could not say what the build wants",
+            log=job.log, tail=finished.tail,
+        )  # fmt: skip
+    return answer
+
+
+@contextmanager
+def _compiler(
+    project: Project, compiler: Toolchain, tree: Path, folder: Path,
+    left_out: dict[str, str], job: Job,
+) -> Iterator[tuple[dict[str, str], list[Path]]]:  # fmt: skip
+    """The variables of a compiler in the Windows Python, and the folders for PATH."""
+    if compiler.kind == "msvc":
+        yield {**compiler.environment, "DISTUTILS_USE_SDK": "1"}, [Path(p) for p in compiler.path]
+        return
+    zig = project.cache / "zig" / f"ziglang-{compiler.version}" / zig_program().name
+    spellings = folder / "headers"
+    system = zig.parent / "lib" / "libc" / "include" / "any-windows-any"
+    headers.write_other_spellings(tree, system, spellings)
+    headers.write_drives(spellings, windows_python.HERE.drives(project))
+    extra = [*AS_MICROSOFT, "-idirafter", str(spellings)]
+
+    def note(call: Call, command: str) -> None:
+        left_out.update(call.left_out)
+        with (folder / "compiler.log").open("a", encoding="utf-8") as stream:
+            stream.write(command + "\n")
+
+    config = folder / "compiler.cfg"
+    config.write_text(_MINGW, encoding="ascii")
+    programs = folder / "compiler"
+    with server.serving(programs, compiler, zig, host.environment(), extra, note, job):
+        yield {
+            "CC": "gcc", "CXX": "g++", "AR": "ar", "RC": "windres", "WINDRES": "windres",
+            "CMAKE_GENERATOR": "Ninja",
+            "DIST_EXTRA_CONFIG": windows_python.HERE.path(config),
+        }, [programs]  # fmt: skip
+
+
+def make(
+    project: Project,
+    asked: Source,
+    requires: Sequence[str],
+    job: Job,
+    say: Callable[[str], None],
+) -> Outcome:
+    """Build, repair, install and import one package.
+
+    Args:
+        requires: build requirements that the user adds.
+        say: called with a line for the user at each step.
+
+    Raises:
+        BuildError: a step failed; its log has the rest.
+    """
+    started = time.monotonic()
+    folder = project.build / "packages" / asked.name
+    remove_tree(folder)
+    folder.mkdir(parents=True)
+    tree = source.unpack(asked, folder / "tree", job)
+    backend = back_end.read(tree, tuple(requires))
+    for requirement, why in backend.added.items():
+        say(f"build requirement added: {requirement} ({why})")
+    named = [*backend.requires, *backend.added]
+    say(f"{backend.name} with {', '.join(named)}, in Windows Python {project.target.version}")
+    python = _python(project, folder / "build-python", named, job)
+    compiler = toolchains.load(project.toolchain_file)
+    left_out: dict[str, str] = {}
+    with _compiler(project, compiler, tree, folder, left_out, job) as (variables, path):
+        site_packages = python.parent / "Lib" / "site-packages"
+        folders = [
+            *path, python.parent, python.parent / "Scripts", site_packages / "bin",
+            site_packages / "cmake" / "data" / "bin",
+        ]  # fmt: skip
+        env = {**variables, **windows_python.HERE.with_path(folders)}
+        if backend.name == "mesonpy" and compiler.kind == "zig":
+            env |= _NO_VISUAL_STUDIO
+        out = folder / "out"
+        out.mkdir()
+        try:
+            answer = _ask(project, python, tree, "requires", backend, out, env, HOOK_TIMEOUT, job)
+        except BuildError:
+            if backend.name != back_end.LEGACY:
+                raise
+            # Some are right as a program only: __builtins__ is a dict under PEP 517.
+            say("its setup.py fails under PEP 517; it is run as a program: setup.py bdist_wheel")
+            backend = replace(backend, name=back_end.AS_PROGRAM)
+            answer = {"requires": []}
+        missing = [r for r in answer["requires"] if r not in named]
+        if missing:
+            say(f"it also wants {', '.join(missing)}")
+            _install(project, python.parent, missing, job)
+        say(f"compiling with {compiler.kind} {compiler.version}")
+        began = time.monotonic()
+        answer = _ask(project, python, tree, "wheel", backend, out, env, TIMEOUT, job)
+        build_seconds = time.monotonic() - began
+    for word, why in left_out.items():
+        say(f"left out of compiler calls: {word} ({why})")
+    wheel = out / answer["wheel"]
+    outcome = Outcome(wheel, backend.name, build_seconds=build_seconds)
+    pure = check.refuse_pure(wheel, asked.title)
+    if not pure:
+        wheel = repaired(project, wheel, python.parent, folder, job)
+        found = check.faults(wheel, [project.root, Path.home()], folder / "looked-at")
+        if found:
+            raise BuildError("the wheel is not fit for others: " + "; ".join(found), log=job.log)
+    else:
+        gave_up = (folder / "compiler.log").is_file()
+        say("nothing in it is compiled: the wheel is for every system")
+        if gave_up:
+            say(f"though the compiler was called: its build gave up on it, see {job.log.name}")
+    say("installing it into a clean Windows Python, and importing it")
+    outcome.environment = folder / "python"
+    clean = _python(project, outcome.environment, [wheel], job)
+    names = check.modules(check.files(wheel))
+    outcome.imported = imported(project, clean, names, folder, job)
+    omitted = back_end.providers(outcome.imported.values())
+    if omitted:
+        say(f"it imports what its metadata does not require; with {', '.join(omitted)}:")
+        _install(project, outcome.environment, omitted, job)
+        outcome.imported = imported(project, clean, names, folder, job)
+    outcome.wheel = source.keep_wheel(wheel, project.root / "wheelhouse")
+    outcome.seconds = time.monotonic() - started
+    shutil.rmtree(folder / "build-python", ignore_errors=True)
+    return outcome
+
+
+def repaired(project: Project, wheel: Path, python: Path, folder: Path, job: Job) -> Path:
+    """The wheel with the DLLs inside that a clean Windows lacks.
+
+    Raises:
+        BuildError: a DLL is nowhere; delvewheel names it.
+    """
+    out = folder / "repaired"
+    out.mkdir()
+    process.run(
+        [
+            sys.executable, "-m", "delvewheel", "repair", "--add-path", python,
+            "--wheel-dir", out, wheel,
+        ],
+        log=job.log, cwd=folder, line=job.line, timeout=HOOK_TIMEOUT,
+        env=host.environment({"SOURCE_DATE_EPOCH": "315532800", "PYTHONHASHSEED": "0"}),
+    )  # fmt: skip
+    return out / wheel.name
+
+
+def imported(
+    project: Project, python: Path, modules: Sequence[str], folder: Path, job: Job
+) -> dict[str, str]:
+    """Import modules in a Windows Python: name -> "" or why it failed."""
+    if not modules:
+        raise BuildError("the wheel holds no module that could be imported", log=job.log)
+    if not windows_python.HERE.available():
+        raise BuildError("the wheel is built, and not tried: there is no Wine here to import it in")
+    _, lines = windows_python.run(
+        project, [Path(imports.__file__), *modules], job,
+        timeout=CHECK_TIMEOUT, cwd=folder, python=python,
+    )  # fmt: skip
+    answer = windows_python.last_json(lines)
+    if answer is None:
+        raise BuildError(
+            "the Windows Python ended while it imported the wheel's modules", log=job.log,
+            tail=tuple(lines[-5:]),
+        )  # fmt: skip
+    return {one["module"]: one.get("error", "") for one in answer["imports"]}
+
+
+def record_hash(project: Project, asked: Source) -> None:
+    """Write down the sha256 of a source; later ones of the same version are held to it.
+
+    Raises:
+        BuildError: it is another file than last time.
+    """
+    if not asked.sha256:
+        return
+    path = project.root / "wheelhouse" / "sources.json"
+    known: dict[str, str] = {}
+    if path.is_file():
+        known = json.loads(path.read_text(encoding="utf-8"))
+    before = known.get(asked.path.name)
+    if before and before != asked.sha256:
+        raise BuildError(
+            f"{asked.path.name} has sha256 {asked.sha256}, and had {before} when it was built "
+            f"before ({project.shown(path)}); it is another file of the same name. Find out why; "
+            "remove that line to trust the new one"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write_json(path, {**known, asked.path.name: asked.sha256})

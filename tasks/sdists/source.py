@@ -1,0 +1,125 @@
+"""The source of a package that nobody prepared: from the index, an archive or a folder.
+
+NAME[==VERSION] | FILE | FOLDER -> Source -> a tree of its own to build in
+"""
+
+import hashlib
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.archives import archive
+from tasks.core import manifest
+from tasks.core.errors import BuildError
+from tasks.core.files import copy_tree, remove_tree
+from tasks.core.job import Job
+from tasks.core.project import Project
+from tasks.downloads import download, index
+
+# What a checkout has beside its sources.
+_NOT_SOURCE = {".git", ".hg", ".venv", "__pycache__", ".tox", ".pytest_cache"}
+_NAME = re.compile(r"([A-Za-z0-9][\w.-]*?)\s*(?:==\s*([\w.!+-]+))?")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a package's source is.
+
+    Args:
+        name: for folders and messages.
+        version: "" where only its build can tell.
+        path: an archive or a folder.
+        sha256: of the archive; "" for a folder.
+        wheels: wheels for the target Python on Windows that the index has already.
+    """
+
+    name: str
+    version: str
+    path: Path
+    sha256: str
+    wheels: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """As people write it."""
+        return f"{self.name} {self.version}".strip()
+
+
+def find(asked: str, project: Project, base: Path, job: Job) -> Source:
+    """The source of what a user named; a source of the index is in the cache then.
+
+    Args:
+        asked: NAME, NAME==VERSION, an archive or a folder.
+        base: the folder that relative paths are of.
+
+    Raises:
+        BuildError: there is no such thing, or the index has no source of it.
+    """
+    path = Path(base, asked).expanduser()
+    match = _NAME.fullmatch(asked)
+    if path.exists() and ("/" in asked or "\\" in asked or asked.startswith(".") or not match
+                          or path.is_file()):  # fmt: skip
+        return _local(path.resolve())
+    if match is None:
+        raise BuildError(
+            f"{asked} is no package's name, and no file or folder of that name is there; say "
+            "doit build --package NAME, NAME==VERSION, FILE or FOLDER"
+        )
+    name, version = match[1], match[2]
+    if project.offline:
+        raise BuildError(
+            f"{asked} would be looked up in the package index, and this run is offline; name the "
+            "file of its sdist"
+        )
+    release = index.find_release(name, version, project.target.version)
+    if release.sdist is None:
+        have = f"; it has {release.wheels[0]} already" if release.wheels else ""
+        raise BuildError(
+            f"{name} {release.version} has no source in the index{have}. Name another version that "
+            "has one, or the folder of a checkout"
+        )
+    found = release.sdist
+    place = found.sha256 or hashlib.sha256(found.url.encode()).hexdigest()
+    target = project.downloads / place / found.filename
+    sha256 = found.sha256
+    if not (target.is_file() and sha256 and manifest.sha256_of(target) == sha256):
+        sha256 = download.download(
+            found.url, target, sha256=sha256, progress=job.progress, session=index.session()
+        )
+    return Source(name, release.version, target, str(sha256), release.wheels)
+
+
+def _local(path: Path) -> Source:
+    if path.is_dir():
+        if not any((path / name).is_file() for name in ("pyproject.toml", "setup.py")):
+            raise BuildError(f"{path} has neither pyproject.toml nor setup.py: no Python package")
+        return Source(path.name, "", path, "")
+    if path.suffix == ".whl":
+        raise BuildError(f"{path.name} is a wheel, and built already; name an sdist or a folder")
+    stem = re.sub(r"(\.tar\.\w+|\.tgz|\.zip)$", "", path.name)
+    name, _, version = stem.rpartition("-")
+    return Source(name or stem, version, path, manifest.sha256_of(path))
+
+
+def unpack(source: Source, target: Path, job: Job) -> Path:
+    """Have the source's tree in `target`, as it was published; returns its top folder."""
+    remove_tree(target)
+    if source.path.is_dir():
+        copy_tree(source.path, target, ignore=lambda folder, names: _NOT_SOURCE & set(names))
+        return target
+    archive.unpack(source.path, target, progress=job.progress)
+    inside = [entry for entry in target.iterdir() if entry.is_dir()]
+    top = inside[0] if len(inside) == 1 and len(list(target.iterdir())) <= 2 else target
+    if not any((top / name).is_file() for name in ("pyproject.toml", "setup.py")):
+        raise BuildError(
+            f"{source.path.name} holds neither pyproject.toml nor setup.py: no source of a Python "
+            "package"
+        )
+    return top
+
+
+def keep_wheel(wheel: Path, folder: Path) -> Path:
+    """Copy a finished wheel to where the user finds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy2(wheel, folder / wheel.name))

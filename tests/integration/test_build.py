@@ -1,0 +1,80 @@
+"""doit build, for real: a source that asks where it is, built and used under Wine."""
+
+import subprocess
+import sys
+
+import pytest
+from support import ROOT
+
+from tasks.core.project import load
+from tasks.pythons import windows_python
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not windows_python.HERE.available(), reason="there is no Wine here"),
+]
+
+SETUP = """
+import os, platform, sys, sysconfig
+from setuptools import Extension, setup
+seen = [sys.platform, os.name, platform.system(), sysconfig.get_platform()]
+assert seen == ["win32", "nt", "Windows", "win-amd64"], seen
+assert sys.getwindowsversion().major >= 6
+setup(name="seen-here", version="1", ext_modules=[Extension(
+    "seen_here", ["seen.cpp"], libraries=["Ws2_32"],
+    extra_compile_args=["/std:c++17", "-march=native", "-ffast-math"])])
+"""
+SOURCE = """
+#include <Python.h>
+#include <WinSock2.h>
+#include <string>
+static_assert(SIZEOF_VOID_P == 8 && SIZEOF_SIZE_T == 8 && SIZEOF_TIME_T == 8, "64 bits");
+#if defined __FAST_MATH__ || defined __AVX__ || !defined __SSE4_2__
+#error "not the baseline"
+#endif
+static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "seen_here", nullptr, -1, nullptr};
+PyMODINIT_FUNC PyInit_seen_here(void)
+{
+    std::string text = std::to_string(htons(1));
+    PyObject *module = PyModule_Create(&definition);
+    PyModule_AddStringConstant(module, "order", text.c_str());
+    return module;
+}
+"""
+
+
+def doit(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tasks", "profile=zig", *words],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_build_sees_windows_and_the_wheel_is_imported(tmp_path):
+    tree = tmp_path / "seen here"
+    tree.mkdir()
+    (tree / "setup.py").write_text(SETUP)
+    (tree / "seen.cpp").write_text(SOURCE)
+    done = doit("build", "--package", str(tree))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "left out of compiler calls: -march=native" in done.stdout
+    assert "left out of compiler calls: -ffast-math" in done.stdout
+    assert "1 of 1 modules imported under Wine: seen_here" in done.stdout
+    target = load(ROOT).target.tag
+    wheel = f"seen_here-1-{target}-{target}-win_amd64.whl"
+    assert f"wheelhouse/{wheel}" in done.stdout
+    (ROOT / "wheelhouse" / wheel).unlink()
+
+
+def test_a_failure_says_what_the_log_means(tmp_path):
+    (tmp_path / "setup.py").write_text(
+        "from setuptools import Extension, setup\n"
+        "setup(name='x', ext_modules=[Extension('x', ['x.c'])])\n"
+    )
+    (tmp_path / "x.c").write_text("#include <zlib.h>\n")
+    done = doit("build", "--package", str(tmp_path))
+    assert done.returncode == 1
+    assert "zlib.h" in done.stdout
+    assert "to do: " in done.stdout
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,83 @@
+"""Compiler calls that were meant for Windows, in zig's words."""
+
+import pytest
+
+from tasks.core import host
+from tasks.handover.request import Request
+from tasks.handover.words import call_of
+
+pytestmark = pytest.mark.skipif(host.WINDOWS, reason="paths are those of Wine's drives")
+
+
+def asked(program: str, *words: str) -> Request:
+    texts = [program, "/prefix/drive_c/", "Z:\\src", str(len(words)), *words]
+    return Request.read(texts)
+
+
+def call(program: str, *words: str):
+    return call_of(asked(program, *words), {"ws2_32", "advapi32"}.__contains__)
+
+
+def test_windows_paths_become_those_of_the_host():
+    made = call("gcc", "-c", "Z:\\src\\a.c", "-IZ:\\py dir\\include", "-o", "build\\a.o",
+                "-Wl,--out-implib,Z:\\out\\a.lib")  # fmt: skip
+    assert made.words == ["-c", "/src/a.c", "-I/py dir/include", "-o", "build/a.o",
+                          "-Wl,--out-implib,/out/a.lib"]  # fmt: skip
+
+
+def test_drive_c_is_the_prefix():
+    assert call("gcc", "-c", "C:\\users\\x.c").words[-1] == "/prefix/drive_c/users/x.c"
+
+
+def test_a_definition_keeps_its_backslashes():
+    assert call("gcc", "-c", '-DNAME="a\\b"', "-D", 'X="c\\d"', "x.c").words == [
+        "-c", '-DNAME="a\\b"', "-D", 'X="c\\d"', "x.c",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["-march=native", "-mtune=native", "-ffast-math", "-Ofast", "/arch:AVX2", "/fp:fast",
+     "-fopenmp", "/openmp"],
+)  # fmt: skip
+def test_what_is_for_one_machine_or_changes_results_is_left_out_and_said(word):
+    made = call("gcc", "-c", word, "x.c")
+    assert made.words == ["-c", "x.c"]
+    assert made.left_out[word]
+
+
+def test_cls_words_are_translated_and_those_without_meaning_dropped():
+    made = call("g++", "-c", "/std:c++17", "/EHsc", "/O2", "/DA=1", "/Iinc\\x", "/bigobj", "x.cc")
+    assert made.words == ["-c", "-std=c++17", "-DA=1", "-Iinc/x", "x.cc"]
+    assert not made.left_out
+
+
+def test_libraries_of_windows_are_found_in_any_spelling():
+    assert call("gcc", "-shared", "a.o", "-lWs2_32", "-lAdvapi32.lib", "ADVAPI32.LIB").words == [
+        "-shared", "a.o", "-lws2_32", "-ladvapi32", "-ladvapi32",
+    ]  # fmt: skip
+
+
+def test_a_link_of_objects_brings_the_runtime_of_cxx():
+    assert call("gcc", "-shared", "a.o", "-o", "a.pyd").role == "cxx"
+
+
+def test_c_stays_c():
+    assert call("gcc", "-c", "a.c").role == "cc"
+    assert call("gcc", "-shared", "a.c", "-o", "a.pyd").role == "cc"
+
+
+def test_cxx_sources_are_compiled_as_such_by_gcc_too():
+    assert call("gcc", "-c", "a.cpp").role == "cxx"
+
+
+def test_a_resource_is_compiled_to_an_object():
+    made = call("windres", "-i", "Z:\\src\\a.rc", "-o", "a.o")
+    assert made.role == "rc"
+    assert made.words == ["/:output-format", "coff", "/fo", "a.o", "--", "/src/a.rc"]
+
+
+def test_response_files_are_read(tmp_path):
+    (tmp_path / "x.rsp").write_text('-c "a b.c"\n-DX=\\"y\\"')
+    windows = "Z:" + str(tmp_path).replace("/", "\\")
+    assert asked("gcc", f"@{windows}\\x.rsp").arguments == ("-c", "a b.c", '-DX="y"')

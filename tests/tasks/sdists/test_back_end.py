@@ -1,0 +1,41 @@
+"""What a source says of its build, and what it omits."""
+
+import pytest
+
+from tasks.core.errors import BuildError
+from tasks.sdists import back_end
+
+
+def test_a_source_without_pyproject_is_setuptools(tmp_path):
+    (tmp_path / "setup.py").write_text("from setuptools import setup\nsetup()\n")
+    read = back_end.read(tmp_path)
+    assert read.name == back_end.LEGACY
+    assert read.requires == ("setuptools", "wheel")
+    assert not read.added
+
+
+def test_what_setup_py_imports_without_naming_it_is_added(tmp_path):
+    (tmp_path / "setup.py").write_text(
+        "import os, numpy\ntry:\n    from Cython.Build import cythonize\nexcept ImportError: pass\n"
+    )
+    assert set(back_end.read(tmp_path).added) == {"numpy", "Cython"}
+
+
+def test_what_is_named_is_not_added(tmp_path):
+    (tmp_path / "setup.py").write_text("import numpy\n")
+    (tmp_path / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools", "NumPy>=2"]\n'
+        'build-backend = "setuptools.build_meta"\n'
+    )
+    assert not back_end.read(tmp_path).added
+
+
+def test_pkg_resources_wants_an_older_setuptools(tmp_path):
+    (tmp_path / "setup.py").write_text("import pkg_resources\nprint 'python 2'\n")
+    assert back_end.PKG_RESOURCES in back_end.read(tmp_path).added
+
+
+def test_a_broken_pyproject_is_told_in_one_line(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[build-system\n")
+    with pytest.raises(BuildError, match=r"pyproject.toml of the source cannot be read"):
+        back_end.read(tmp_path)

@@ -1,0 +1,20 @@
+"""What is in a finished wheel."""
+
+import zipfile
+
+from tasks.sdists import check
+
+
+def test_packages_come_before_extensions():
+    members = ["a/__init__.py", "a/_x.cp311-win_amd64.pyd", "b.py", "_c.abi3.pyd", "a/sub/y.pyd",
+               "a-1.dist-info/METADATA", "tests/__init__.py", "a.libs/z.dll"]  # fmt: skip
+    assert check.modules(members) == ["a", "b", "_c", "a._x", "a.sub.y"]
+
+
+def test_another_systems_module_is_a_fault(tmp_path):
+    wheel = tmp_path / "a-1-cp311-cp311-win_amd64.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("a.cpython-311-x86_64-linux-gnu.so", b"\x7fELF")
+    assert check.faults(wheel, [], tmp_path / "out") == [
+        "a.cpython-311-x86_64-linux-gnu.so is for another system"
+    ]
