@@ -44,7 +44,7 @@ TRANSLATED = {
 # the runtime of another compiler.
 IGNORED = re.compile(
     r"/.*|-O.?|-g\d?|-lvcruntime140|-lucrt|-lmsvcr\w+|-lmsvcp\w+|-lstdc\+\+(fs)?|-lgcc(_s)?|-lm"
-    r"|-DMS_WIN64(=.*)?"  # the hand-over defines it in every call
+    r"|-D(MS_WIN64|_USE_MATH_DEFINES)(=.*)?"  # defined in every call (sdists.make)
     r"|-static|-static-lib.*|-mthreads|-mcygwin|-mno-cygwin|-pipe|-EHsc|-bigobj|-fPIC"
     r"|-Wl,(--enable-.*|--exclude-.*|--kill-at|--add-stdcall-alias|-?-?strip-all|-s|--gc-sections"
     r"|-Bstatic|-Bdynamic|--as-needed|--no-undefined|-?-?start-group|-?-?end-group"
@@ -74,7 +74,7 @@ def path_word(word: str, request: Request) -> str:
     """A word with the path in it as the host knows it; other words as they are."""
     if word.startswith("-Wl,"):
         parts = re.split(r"([,=])", word)
-        return "".join(path_word(p, request) if _DRIVE.match(p) else p for p in parts)
+        return "".join(path_word(part, request) for part in parts)
     match = _PATH.fullmatch(word)
     if match is None:
         return word

@@ -52,6 +52,8 @@ _MINGW = "".join(
 AS_MICROSOFT = (
     # Python's pyconfig.h says that the machine has 64 bits to Microsoft's compiler only.
     "-DMS_WIN64",
+    # M_PI where a strict C standard is asked for: gcc's words for it are not for Windows' headers.
+    "-D_USE_MATH_DEFINES=",
     # winapifamily.h of the Windows SDK; zlib's iowin32.c asks for it.
     "-DWINAPI_FAMILY_ONE_PARTITION(set,part)=((WINAPI_FAMILY & (set)) == (part))",
 )

@@ -20,9 +20,9 @@ def call(program: str, *words: str):
 
 def test_windows_paths_become_those_of_the_host():
     made = call("gcc", "-c", "Z:\\src\\a.c", "-IZ:\\py dir\\include", "-o", "build\\a.o",
-                "-Wl,--out-implib,Z:\\out\\a.lib")  # fmt: skip
+                "-Wl,--out-implib,Z:\\out\\a.lib", "-Wl,--out-implib=src\\b.lib")  # fmt: skip
     assert made.words == ["-c", "/src/a.c", "-I/py dir/include", "-o", "build/a.o",
-                          "-Wl,--out-implib,/out/a.lib"]  # fmt: skip
+                          "-Wl,--out-implib,/out/a.lib", "-Wl,--out-implib=src/b.lib"]  # fmt: skip
 
 
 def test_drive_c_is_the_prefix():
