@@ -1,7 +1,7 @@
 """build - a Windows wheel of any package, with nothing prepared.
 
     doit build --package NAME | NAME==VERSION | FILE | FOLDER   (several times for several)
-               [--python 3.12 | all] [--compiler zig | msvc] [--requires REQUIREMENT]
+               [--python 3.12 | all] [--compiler zig] [--requires REQUIREMENT]
 
 It prints what it does; the last lines say for each package where its wheel is, or what to do. The
 exit status is 1 where a package could not be built or its wheel not be imported.
@@ -32,7 +32,7 @@ PACKAGE = option(
     "several", kind=list,
 )  # fmt: skip
 PYTHON = option("python", "the Python version to build for, or all (default: config.yaml's)")
-COMPILER = option("compiler", "zig or msvc (default: the profile's)")
+COMPILER = option("compiler", "zig; msvc is refused so far (default: zig)")
 REQUIRES = option(
     "requires", "a build requirement that the package omits, or a narrower version of one; may be "
     "given several times", kind=list,
@@ -49,6 +49,11 @@ def build(
     kinds = {name: p.toolchain.kind for name, p in project.config.profiles.items()}
     if compiler and compiler not in kinds.values():
         raise BuildError(f'--compiler: there is no "{compiler}"; it may be zig or msvc')
+    if compiler == "msvc":
+        raise BuildError(
+            "--compiler msvc: doit build has no way to Microsoft's compiler yet; leave it out, and "
+            "zig compiles"
+        )
     versions = list(project.profile.environment.pythons)
     if python and python not in (*versions, "all"):
         raise BuildError(

@@ -24,7 +24,7 @@ REFUSED = {
     r"-(ffast-math|Ofast|funsafe-math-optimizations|ffinite-math-only)|/fp:fast":
         "it changes what arithmetic gives; some packages are wrong with it",
     r"-fopenmp(=.*)?|/openmp(:.*)?|-lgomp|-lomp":
-        "zig has no OpenMP; the module uses one thread (--compiler msvc has it)",
+        "zig has no OpenMP; the module uses one thread",
 }  # fmt: skip
 
 # cl's words with the same meaning (learn.microsoft.com/cpp/build/reference/compiler-options).

@@ -58,6 +58,15 @@ AS_MICROSOFT = (
     "-DWINAPI_FAMILY_ONE_PARTITION(set,part)=((WINAPI_FAMILY & (set)) == (part))",
 )
 
+# Wine 8 has no CopyFile2, which shutil.copy2 of Python 3.12 and later calls if it is there; the
+# process ends. Without it shutil copies as older ones do (Lib/shutil.py, copy2).
+_FOR_WINE = """\
+import _winapi
+
+if hasattr(_winapi, "CopyFile2"):
+    del _winapi.CopyFile2
+"""
+
 # Meson, where it is told to (--vsenv), looks for Visual Studio unless one is active: mesonbuild,
 # utils/vsenv.py.
 _NO_VISUAL_STUDIO = {"VSINSTALLDIR": "none"}
@@ -200,6 +209,9 @@ def make(
     named = [*backend.requires, *backend.added]
     say(f"{backend.name} with {', '.join(named)}, in Windows Python {project.target.version}")
     python = _python(project, folder / "build-python", named, job)
+    if windows_python.HERE.needs_wine:
+        own = python.parent / "Lib" / "site-packages" / "sitecustomize.py"
+        own.write_text(_FOR_WINE, encoding="ascii")
     compiler = toolchains.load(project.toolchain_file)
     left_out: dict[str, str] = {}
     with _compiler(project, compiler, tree, folder, left_out, job) as (variables, path):
