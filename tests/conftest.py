@@ -14,12 +14,36 @@ from xdist.scheduler import LoadScopeScheduling
 from tasks.core.job import Job
 
 # What needs no more than a Windows Python, and leaves the clone of the graph alone.
-WINDOWS = ("test_bootstrap_bat.py", "test_conda_under_wine.py", "test_under_wine.py")
+WINDOWS = (
+    "test_bootstrap_bat.py",
+    "test_conda_under_wine.py",
+    "test_dllwhy_wheel.py",
+    "test_under_wine.py",
+)
+# What reads the products of the full run, and leaves the clone alone as well.
+PRODUCTS = ("test_msvc_graph.py", "test_standin_msvc.py")
+# The longest begins first; what waits for the full run comes last.
+ORDER = ("graph", "windows", "one file", "products")
+
+
+def _group(file: str) -> str:
+    if not file.startswith("tests/integration/"):
+        return "one file"
+    if file.endswith(WINDOWS):
+        return "windows"
+    return "products" if file.endswith(PRODUCTS) else "graph"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
     """Which tests stay in one process, where there are several (`pytest -n auto`)."""
+    config.option.loadscopereorder = False
     return _ByGroup(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The order of the groups, where there are several processes."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: ORDER.index(_group(item.nodeid.split("::")[0])))
 
 
 class _ByGroup(LoadScopeScheduling):
@@ -31,8 +55,9 @@ class _ByGroup(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]
-        if file.startswith("tests/integration/"):
-            return "windows" if file.endswith(WINDOWS) else "graph"
+        group = _group(file)
+        if group != "one file":
+            return group
         # Ruff and mypy share nothing.
         return nodeid if file == "tests/test_quality.py" else file
 

@@ -3,11 +3,12 @@
 The clone is build/tests/FFCV für Windows; it stays, so that a second run of the tests finds
 most of it made.
 
-Two processes share the work (tests/conftest.py). One has whatever stands on the full run, or
-alters the clone; the other what needs no more than a Windows Python. Of what both would alter, each
+Two processes share the work (tests/conftest.py). One has what alters the clone; the other what
+needs no more than a Windows Python, or than what the full run made. Of what both would alter, each
 has its own: the Windows runner and its Wine prefix.
 """
 
+import json
 import os
 import re
 import shutil
@@ -110,8 +111,7 @@ def laid_down(testrun_uid: str) -> Clone:
         if not stamp.is_file() or stamp.read_text(encoding="utf-8") != testrun_uid:
             made.restore()
             run = made.doit("env:python")
-            if run.status != 0 and UNREACHABLE.search(run.output):
-                pytest.skip("the package registry cannot be reached")
+            _check_reachable(run)
             assert run.status == 0, run.output
             stamp.write_text(testrun_uid, encoding="utf-8")
     return made
@@ -125,16 +125,56 @@ def clone(laid_down: Clone) -> Iterator[Clone]:
 
 
 @pytest.fixture(scope="session")
-def first_run(clone: Clone) -> Iterator[Run]:
-    """The full run that every other test here stands on."""
-    run = clone.doit()
+def full_run(laid_down: Clone, testrun_uid: str) -> Run:
+    """The full run, by the process that comes first; the other waits for it."""
+    record = laid_down.folder.with_name("full-run.json")
+    with FileLock(record.with_suffix(".lock")):
+        if record.is_file():
+            known = json.loads(record.read_text(encoding="utf-8"))
+            if known["testrun"] == testrun_uid:
+                return Run(known["status"], known["output"])
+        run = laid_down.doit()
+        if run.status == 0:
+            _keep_products(laid_down)
+        known = {"testrun": testrun_uid, "status": run.status, "output": run.output}
+        record.write_text(json.dumps(known), encoding="utf-8")
+    return run
+
+
+def _products(laid_down: Clone) -> Path:
+    return laid_down.folder.with_name("products")
+
+
+def _keep_products(laid_down: Clone) -> None:
+    """What the full run made, as it is now: hard links, which take no room and little time."""
+    folder = _products(laid_down)
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("env", "libs", "source"):
+        shutil.copytree(laid_down.build / name, folder / name, copy_function=os.link)
+
+
+@pytest.fixture(scope="session")
+def products(laid_down: Clone, full_run: Run) -> Path:
+    """env/, libs/ and source/ as the full run made them, for tests that only read them."""
+    _check_reachable(full_run)
+    assert full_run.status == 0, full_run.output
+    return _products(laid_down)
+
+
+def _check_reachable(run: Run) -> None:
     if run.status != 0 and UNREACHABLE.search(run.output):
         pytest.skip("the package registry cannot be reached")
+
+
+@pytest.fixture(scope="session")
+def first_run(clone: Clone, full_run: Run) -> Iterator[Run]:
+    """The full run that every test of the clone stands on."""
+    _check_reachable(full_run)
     program, settings = wine.find(), config_file.load(ROOT / "config.yaml").wine
     assert program is not None
     environment = wine.environment(settings, clone.build / "wine")
     wine.keep_server(program, environment)
-    yield run
+    yield full_run
     wine.stop(program, environment)
 
 

@@ -1,19 +1,8 @@
 """doit build, for real: a source that asks where it is, built and used under Wine."""
 
-import subprocess
-import sys
-
 import pytest
-from support import ROOT
 
-from tasks.core.project import load
-from tasks.pythons import windows_python
-
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(not windows_python.HERE.available(), reason="there is no Wine here"),
-]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(4200)]
 
 SETUP = """
 import os, platform, sys, sysconfig
@@ -44,37 +33,29 @@ PyMODINIT_FUNC PyInit_seen_here(void)
 """
 
 
-def doit(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tasks", "profile=zig", *words],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
-def test_the_build_sees_windows_and_the_wheel_is_imported(tmp_path):
+def test_the_build_sees_windows_and_the_wheel_is_imported(built, tmp_path):
     tree = tmp_path / "seen here"
     tree.mkdir()
     (tree / "setup.py").write_text(SETUP)
     (tree / "seen.cpp").write_text(SOURCE)
-    done = doit("build", "--package", str(tree))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "left out of compiler calls: -march=native" in done.stdout
-    assert "left out of compiler calls: -ffast-math" in done.stdout
-    assert "1 of 1 modules imported under Wine: seen_here" in done.stdout
-    target = load(ROOT).target.tag
-    wheel = f"seen_here-1-{target}-{target}-win_amd64.whl"
-    assert f"wheelhouse/{wheel}" in done.stdout
-    (ROOT / "wheelhouse" / wheel).unlink()
+    run = built.doit("build", "--package", str(tree))
+    assert run.status == 0, run.output
+    assert "left out of compiler calls: -march=native" in run.output
+    assert "left out of compiler calls: -ffast-math" in run.output
+    assert "1 of 1 modules imported under Wine: seen_here" in run.output
+    wheel = "seen_here-1-cp311-cp311-win_amd64.whl"
+    assert f"wheelhouse/{wheel}" in run.output
+    (built.folder / "wheelhouse" / wheel).unlink()
 
 
-def test_a_failure_says_what_the_log_means(tmp_path):
+def test_a_failure_says_what_the_log_means(built, tmp_path):
     (tmp_path / "setup.py").write_text(
         "from setuptools import Extension, setup\n"
         "setup(name='x', ext_modules=[Extension('x', ['x.c'])])\n"
     )
     (tmp_path / "x.c").write_text("#include <zlib.h>\n")
-    done = doit("build", "--package", str(tmp_path))
-    assert done.returncode == 1
-    assert "zlib.h" in done.stdout
-    assert "to do: " in done.stdout
-    assert "Traceback" not in done.stderr
+    run = built.doit("build", "--package", str(tmp_path))
+    assert run.status == 1
+    assert "zlib.h" in run.output
+    assert "to do: " in run.output
+    assert "Traceback" not in run.output

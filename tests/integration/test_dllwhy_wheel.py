@@ -36,11 +36,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def python(wheel: Path, clone, windows_runner: WindowsRunner) -> Iterator[Path]:
+def python(wheel: Path, laid_down, windows_runner: WindowsRunner) -> Iterator[Path]:
     """A Windows Python with dllwhy, and a package whose module needs a DLL that is nowhere."""
     folder = ROOT / "build" / "tests" / "Python für 日本"
     shutil.rmtree(folder, ignore_errors=True)
-    copy_python(clone.build / "env", folder)
+    copy_python(laid_down.build / "env", folder)
     install(folder, wheel)
     make_dll(folder / PACKAGES / "broken" / "module.cp311-win_amd64.pyd", ["other.dll"])
     (folder / "script.py").write_text(SCRIPT, encoding="utf-8")

@@ -165,25 +165,25 @@ def serve_releases(server: Server, config: dict, releases: dict[str, bytes]) -> 
 
 @pytest.fixture(scope="module")
 def machine(
-    clone, first_run, windows_runner: WindowsRunner, tmp_path_factory: pytest.TempPathFactory
+    products: Path, windows_runner: WindowsRunner, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Machine]:
-    assert first_run.status == 0, first_run.output
     # Hard links want one file system.
     root = ROOT / "build" / "tests" / "Windows (msvc) für alle"
     shutil.rmtree(root, ignore_errors=True)
     folder = root / "FFCV on Windows"
-    shutil.copytree(clone.folder, folder, ignore=shutil.ignore_patterns("build", "__pycache__"))
+    folder.mkdir(parents=True)
+    support.lay_files(folder)
     (folder / ".runner").symlink_to(windows_runner.python.parent)
     for name in ("bootstrap.yml", "runner.txt"):
         shutil.copy(folder / "envs" / name, folder / ".runner")
     cache = root / "cache"
     micromamba = Micromamba(root / "standin")
-    lay_packages(micromamba, clone.build, windows_runner)
+    lay_packages(micromamba, products, windows_runner)
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     releases = {
         "micromamba": build(root / "programs", "micromamba", windows=True).read_bytes(),
-        "opencv-release": opencv_release(clone.build, tmp_path_factory.mktemp("opencv")),
-        "pthreads-win32": pthreads_release(clone.build),
+        "opencv-release": opencv_release(products, tmp_path_factory.mktemp("opencv")),
+        "pthreads-win32": pthreads_release(products),
     }
     # What zig built are two DLLs.
     release = config["artifacts"]["opencv-release"]

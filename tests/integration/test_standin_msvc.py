@@ -51,7 +51,7 @@ class Machine:
         """Lay down a clone whose libraries are those that zig built.
 
         Args:
-            built: build/zig-cp311 of a finished build.
+            built: what the zig profile built: libs and source.
             change: edits the configuration.
         """
         shutil.rmtree(self.root, ignore_errors=True)
@@ -102,13 +102,6 @@ class Machine:
 
 
 @pytest.fixture(scope="module")
-def built_by_zig(clone, first_run) -> Path:
-    """The finished zig profile: its libraries, FFCV's patched source, its Windows Python."""
-    assert first_run.status == 0, first_run.output
-    return clone.build
-
-
-@pytest.fixture(scope="module")
 def machine(windows_runner, tmp_path_factory) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp("Laufwerk C (a & b)")
     with standin.install(folder) as studio:
@@ -116,9 +109,9 @@ def machine(windows_runner, tmp_path_factory) -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="module")
-def wheel(machine, built_by_zig) -> Path:
+def wheel(machine, products) -> Path:
     """FFCV's wheel, made as the msvc profile makes it."""
-    machine.lay_down(built_by_zig)
+    machine.lay_down(products)
     outcome = machine.make()
     assert "made" in outcome, f"{outcome}\n{machine.log}"
     return machine.build / "wheels" / "ffcv" / WHEEL
@@ -244,11 +237,9 @@ def _only(findings: list[triage.Finding], identity: str) -> triage.Finding:
     return findings[0]
 
 
-def test_a_prefix_that_is_not_in_include_is_c1083_and_triage_names_its_folder(
-    another, built_by_zig
-):
+def test_a_prefix_that_is_not_in_include_is_c1083_and_triage_names_its_folder(another, products):
     another.lay_down(
-        built_by_zig, lambda c: c["packages"]["ffcv"]["build"]["libraries"].remove("opencv")
+        products, lambda c: c["packages"]["ffcv"]["build"]["libraries"].remove("opencv")
     )
     assert another.make()["error"] == "python.exe ended with exit status 1"
     assert "fatal error C1083: Cannot open include file: 'opencv2/opencv.hpp'" in another.log
@@ -256,13 +247,13 @@ def test_a_prefix_that_is_not_in_include_is_c1083_and_triage_names_its_folder(
     assert str(another.build / "libs" / "opencv" / "include") in finding.remedy
 
 
-def test_libraries_that_are_not_in_link_are_lnk2019_and_triage_names_them(another, built_by_zig):
+def test_libraries_that_are_not_in_link_are_lnk2019_and_triage_names_them(another, products):
     def without_names(config: dict) -> None:
         for library in ("opencv", "libjpeg-turbo", "pthreads"):
             for recipe in config["libraries"][library]["recipes"].values():
                 recipe["link"] = []
 
-    another.lay_down(built_by_zig, without_names)
+    another.lay_down(products, without_names)
     assert another.make()["error"] == "python.exe ended with exit status 1"
     assert "LNK2019: unresolved external symbol tjTransform referenced in" in another.log
     assert "LNK2019: unresolved external symbol __imp_pthread_once referenced in" in another.log
@@ -275,8 +266,8 @@ def test_libraries_that_are_not_in_link_are_lnk2019_and_triage_names_them(anothe
         assert str(another.build / "libs" / library) in finding.remedy
 
 
-def test_a_library_that_is_not_in_lib_is_lnk1181_and_triage_finds_it(another, built_by_zig):
-    another.lay_down(built_by_zig)
+def test_a_library_that_is_not_in_lib_is_lnk1181_and_triage_finds_it(another, products):
+    another.lay_down(products)
     prefix = another.build / "libs" / "pthreads"
     # As the official release has it: lib/x64.
     (prefix / "elsewhere" / "lib").mkdir(parents=True)
@@ -289,10 +280,10 @@ def test_a_library_that_is_not_in_lib_is_lnk1181_and_triage_finds_it(another, bu
 
 
 def test_on_windows_zig_builds_through_setuptools_other_class(
-    machine, built_by_zig, windows_runner, tmp_path
+    machine, products, windows_runner, tmp_path
 ):
     zig = Machine(windows_runner, machine.studio, tmp_path / "FFCV mit zig", "zig")
-    zig.lay_down(built_by_zig)
+    zig.lay_down(products)
     machine.studio.install_zig(tmp_path / "packages" / "ziglang")
     before = len(machine.studio.asked)
     outcome = zig.make(
