@@ -4,7 +4,8 @@
                [--python 3.12 | all] [--compiler zig] [--requires REQUIREMENT]
 
 It prints what it does; the last lines say for each package where its wheel is, or what to do. The
-exit status is 1 where a package could not be built or its wheel not be imported.
+exit status is 1 where a package could not be built, went on without its compiled part, or its wheel
+could not be imported.
 """
 
 import subprocess
@@ -70,8 +71,11 @@ def build(
         _say("")
         for name, outcome in outcomes.items():
             _say(f"{name}: {outcome.wheel.name if outcome else 'failed, see above'}")
-    return all(outcome and all(not why for why in outcome.imported.values())
-               for outcome in outcomes.values())  # fmt: skip
+    return all(outcome and _succeeded(outcome) for outcome in outcomes.values())
+
+
+def _succeeded(outcome: Outcome) -> bool:
+    return not outcome.gave_up and not any(outcome.imported.values())
 
 
 def _elsewhere(
@@ -140,6 +144,9 @@ def _result(project: Project, title: str, outcome: Outcome, job: Job) -> None:
         _say(f"  import {name} failed: {why}")
     if any("DLL load failed" in why for why in failed.values()):
         _explain(outcome, next(n for n, why in failed.items() if "DLL load failed" in why))
+    if outcome.gave_up:
+        _say("  the compiler was called, and nothing that it compiled is in the wheel: the build "
+             f"went on without its compiled part. Why is in {project.shown(job.log)}")  # fmt: skip
     count = len(outcome.imported) - len(failed)
     size = outcome.wheel.stat().st_size / 1e6
     _say(

@@ -46,6 +46,11 @@ def files(wheel: Path) -> list[str]:
         return [name for name in archive.namelist() if not name.endswith("/")]
 
 
+def compiled(wheel: Path) -> bool:
+    """Whether a wheel holds any extension module or DLL."""
+    return any(name.lower().endswith((".pyd", ".dll")) for name in files(wheel))
+
+
 def faults(wheel: Path, places: Sequence[Path], folder: Path) -> list[str]:
     """What must not be in a wheel for 64-bit Windows: other machines' files, and paths of this one.
 

@@ -81,6 +81,8 @@ class Outcome:
         back_end: what built it.
         imported: modules -> "" or why they could not be imported.
         environment: the Windows Python that it is installed in.
+        gave_up: the compiler was called, and nothing that it compiled is in the wheel: some
+            builds go on without their compiled part when it fails.
         seconds: the whole of it, and the back end's part.
     """
 
@@ -88,6 +90,7 @@ class Outcome:
     back_end: str
     imported: dict[str, str] = field(default_factory=dict)
     environment: Path = Path()
+    gave_up: bool = False
     seconds: float = 0.0
     build_seconds: float = 0.0
 
@@ -253,10 +256,8 @@ def make(
         if found:
             raise BuildError("the wheel is not fit for others: " + "; ".join(found), log=job.log)
     else:
-        gave_up = (folder / "compiler.log").is_file()
         say("nothing in it is compiled: the wheel is for every system")
-        if gave_up:
-            say(f"though the compiler was called: its build gave up on it, see {job.log.name}")
+    outcome.gave_up = (folder / "compiler.log").is_file() and not check.compiled(wheel)
     say("installing it into a clean Windows Python, and importing it")
     outcome.environment = folder / "python"
     clean = _python(project, outcome.environment, [wheel], job)

@@ -59,3 +59,18 @@ def test_a_failure_says_what_the_log_means(built, tmp_path):
     assert "zlib.h" in run.output
     assert "to do: " in run.output
     assert "Traceback" not in run.output
+
+
+def test_a_build_that_went_on_without_its_compiled_part_is_no_success(built, tmp_path):
+    (tmp_path / "setup.py").write_text(
+        "from setuptools import Extension, setup\n"
+        "setup(name='slow', version='1', py_modules=['slow'],\n"
+        "      ext_modules=[Extension('fast', ['fast.c'], optional=True)])\n"
+    )
+    (tmp_path / "slow.py").write_text("")
+    (tmp_path / "fast.c").write_text("#error no\n")
+    run = built.doit("build", "--package", str(tmp_path))
+    assert run.status == 1
+    assert "went on without its compiled part" in run.output
+    assert "1 of 1 modules imported under Wine: slow" in run.output
+    (built.folder / "wheelhouse" / "slow-1-cp311-cp311-win_amd64.whl").unlink()

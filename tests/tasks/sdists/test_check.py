@@ -18,3 +18,13 @@ def test_another_systems_module_is_a_fault(tmp_path):
     assert check.faults(wheel, [], tmp_path / "out") == [
         "a.cpython-311-x86_64-linux-gnu.so is for another system"
     ]
+
+
+def test_a_wheel_for_windows_may_hold_nothing_that_was_compiled(tmp_path):
+    wheel = tmp_path / "a-1-cp311-cp311-win_amd64.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("a.py", "")
+    assert not check.compiled(wheel)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("a.PYD", b"")
+    assert check.compiled(wheel)
