@@ -268,6 +268,21 @@ def given_away(project: Project) -> dict[str, AboutPackage]:
     return {name: about for name, about in abouts.items() if about is not None}
 
 
+def built_wheels(project: Project) -> list[Path]:
+    """The wheels that dist has made here.
+
+    Raises:
+        BuildError: one is missing.
+    """
+    wheels = []
+    for name in given_away(project):
+        made = manifest.read(project.manifest(f"dist:{name}"))
+        if made is None or made.where is None or not made.where.is_file():
+            raise BuildError(f'there is no wheel of {name} to give away; run "doit dist" first')
+        wheels.append(made.where)
+    return wheels
+
+
 def create(project: Project) -> Iterator[dict[str, Any]]:
     """dist:PACKAGE for every package of the profile that is given away, and dist:index."""
     yield {"basename": "dist", "name": None, "doc": "wheels to give away: pip install is enough"}

@@ -9,6 +9,7 @@ from doit.exceptions import InvalidDodoFile
 from tasks import (
     activate,
     build,
+    bundle,
     commands,
     dist,
     dlls,
@@ -17,11 +18,13 @@ from tasks import (
     faults,
     fetch,
     install,
+    inventory,
     libs,
     lock,
     prereqs,
     proof,
     questions,
+    report,
     reproduce,
     source,
     store,
@@ -53,9 +56,11 @@ STAGES = (
     proof,
     reproduce,
     build,
+    inventory,
     questions,
     store,
     lock,
+    bundle,
     faults,
 )
 
@@ -69,8 +74,8 @@ DEFAULT_TASKS = [
 
 def tasks_of(project: Project) -> Iterator[dict[str, Any]]:
     """All tasks of a project, in the order in which `doit list` shows them."""
-    for module in STAGES:
-        yield from module.create(project)
+    tasks = [task for module in STAGES for task in module.create(project)]
+    yield from [*tasks, *report.create(project, tasks)]
 
 
 def task_graph() -> Iterator[dict[str, Any]]:

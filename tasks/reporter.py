@@ -1,5 +1,6 @@
 """doit's reporter: live output, failures that say what to do, a summary at the end."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any
 
 from doit.exceptions import BaseFail, InvalidTask
 
-from tasks.core import manifest, run_lock
+from tasks.core import manifest, run_lock, times
 from tasks.core.display import screen
 from tasks.core.errors import BuildError
 from tasks.core.project import Project, project
@@ -106,6 +107,7 @@ class Reporter:
     def complete_run(self) -> None:
         """The run is over, one way or another."""
         screen.close()
+        self._note_times()
         if self.answered and all(row.seconds is None for row in self.rows.values()):
             self.rows = {}  # what it needs was there already
         if self.rows and any(row.made or row.seconds for row in self.rows.values()):
@@ -116,6 +118,16 @@ class Reporter:
             screen.print(error, style="red")
         if self.rows and not self.failed and not self.errors:
             self._last_words()
+
+    def _note_times(self) -> None:
+        """Keep how long what was done took, for the report."""
+        took = {
+            name: row.seconds
+            for name, row in self.rows.items()
+            if row.seconds is not None and row.result == "done"
+        }
+        with contextlib.suppress(OSError):  # a disk that is full has been told of by its task
+            times.add(project().build, took)
 
     def _last_words(self) -> None:
         executed = sum(row.seconds is not None for row in self.rows.values())

@@ -16,6 +16,7 @@ from typing import Any
 from doit import get_initial_workdir
 
 from tasks import dist
+from tasks.bundle import copy_clone
 from tasks.core import host, manifest, process
 from tasks.core.display import screen
 from tasks.core.errors import BuildError
@@ -26,24 +27,6 @@ from tasks.wheels.compare import differences
 
 # Seconds, for everything from the downloads to the wheels; compiling OpenCV is most of it.
 TIMEOUT = 7200
-# What a clone has that is not of the project, or was made by it.
-_LEFT_OUT = {"build", "dist", ".git", ".venv", ".runner", ".mypy_cache", ".ruff_cache",
-             ".pytest_cache", "__pycache__"}  # fmt: skip
-
-
-def built_wheels(project: Project) -> list[Path]:
-    """The wheels that dist has made here.
-
-    Raises:
-        BuildError: one is missing.
-    """
-    wheels = []
-    for name in dist.given_away(project):
-        made = manifest.read(project.manifest(f"dist:{name}"))
-        if made is None or made.where is None or not made.where.is_file():
-            raise BuildError(f'there is no wheel of {name} to give away; run "doit dist" first')
-        wheels.append(made.where)
-    return wheels
 
 
 def build_again(project: Project, folder: Path, from_nothing: bool) -> Path:
@@ -53,11 +36,8 @@ def build_again(project: Project, folder: Path, from_nothing: bool) -> Path:
         BuildError: the build failed there.
     """
 
-    def left_out(parent: str, names: list[str]) -> set[str]:
-        return _LEFT_OUT & set(names) if Path(parent) == project.root else set()
-
     remove_tree(folder)
-    copy_tree(project.root, folder, ignore=left_out)
+    copy_clone(project.root, folder)
     cache = project.cache
     if from_nothing:
         cache = folder / "build" / "cache"
@@ -99,7 +79,7 @@ def compared(wheels: Sequence[Path], others: Path) -> bool:
 
 def check(project: Project, against: str, from_nothing: bool) -> bool:
     """Compare the wheels with a second build, or with others; returns whether they are the same."""
-    wheels = built_wheels(project)
+    wheels = dist.built_wheels(project)
     if against:
         others = Path(get_initial_workdir() or "", against).absolute()
         if not others.is_dir():
