@@ -242,7 +242,7 @@ def _files(index_url: str | None, name: str) -> Sequence[DistributionPackage]:
             lambda: client.get_project_page(name, timeout=network.timeouts()),
         )
     except NoSuchProjectError as error:
-        raise BuildError(f"{_host()} has no project {name}; check its name") from error
+        raise BuildError(f"{_host()} has no project {name}, check its name") from error
     except (
         UnsupportedContentTypeError,
         UnsupportedRepoVersionError,
