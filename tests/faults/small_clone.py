@@ -23,7 +23,7 @@ from http_server import Page, Server
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = ("fetch", "extract", "env:python", "env:packages", "libs")
 # What a run makes only for itself, or for people.
-_NO_PRODUCTS = {".doit.db", ".lock", ".programs", "logs"}
+_NO_PRODUCTS = {".doit.db", ".lock", ".programs", "logs", "times.json"}
 
 
 def zip_of(files: Mapping[str, bytes]) -> bytes:
