@@ -82,12 +82,10 @@ def _elsewhere(
     project: Project, profile: str, version: str, asked: list[str], requires: list[str]
 ) -> bool:
     """Build for another Python or with another profile: a run of its own, with its own folder."""
-    base = get_initial_workdir() or ""
+    base = Path(get_initial_workdir() or "")
     words = []
     for name in asked:
-        path = Path(base, name).absolute()
-        is_path = path.exists() and ("/" in name or path.is_file())
-        words += ["--package", str(path) if is_path else name]
+        words += ["--package", str(source.local_path(name, base) or name)]
     for requirement in requires:
         words += ["--requires", requirement]
     command = [sys.executable, "-m", "tasks", f"profile={profile}", f"python={version}", "build"]

@@ -28,8 +28,8 @@ from tasks.fetch import artifacts_of
 from tasks.stage import stage
 
 # What of a clone is of the project: everything but what it made, and what tools keep beside it.
-NOT_OF_THE_PROJECT = {"build", "dist", ".git", ".venv", ".runner", ".mypy_cache", ".ruff_cache",
-                      ".pytest_cache", "__pycache__"}  # fmt: skip
+NOT_OF_THE_PROJECT = {"build", "dist", "wheelhouse", ".git", ".venv", ".runner", ".mypy_cache",
+                      ".ruff_cache", ".pytest_cache", "__pycache__"}  # fmt: skip
 SCRIPT = "build-offline.sh"
 _FOLDER = "bundle"
 

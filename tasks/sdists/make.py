@@ -318,14 +318,20 @@ def record_hash(project: Project, asked: Source) -> None:
     """Write down the sha256 of a source; later ones of the same version are held to it.
 
     Raises:
-        BuildError: it is another file than last time.
+        BuildError: it is another file than last time, or what was written down is damaged.
     """
     if not asked.sha256:
         return
     path = project.root / "wheelhouse" / "sources.json"
     known: dict[str, str] = {}
     if path.is_file():
-        known = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BuildError(
+                f"{project.shown(path)} is damaged ({error}); mend it, or remove it to have the "
+                "hashes written down anew"
+            ) from error
     before = known.get(asked.path.name)
     if before and before != asked.sha256:
         raise BuildError(

@@ -46,6 +46,16 @@ class Source:
         return f"{self.name} {self.version}".strip()
 
 
+def local_path(asked: str, base: Path) -> Path | None:
+    """The file or folder that a user named; None for a package of the index.
+
+    A folder of a package's name is meant where it is written as a path: ./NAME.
+    """
+    path = Path(base, asked).expanduser()
+    as_path = "/" in asked or "\\" in asked or asked.startswith(".") or not _NAME.fullmatch(asked)
+    return path.absolute() if path.is_file() or (as_path and path.exists()) else None
+
+
 def find(asked: str, project: Project, base: Path, job: Job) -> Source:
     """The source of what a user named; a source of the index is in the cache then.
 
@@ -56,11 +66,10 @@ def find(asked: str, project: Project, base: Path, job: Job) -> Source:
     Raises:
         BuildError: there is no such thing, or the index has no source of it.
     """
-    path = Path(base, asked).expanduser()
-    match = _NAME.fullmatch(asked)
-    if path.exists() and ("/" in asked or "\\" in asked or asked.startswith(".") or not match
-                          or path.is_file()):  # fmt: skip
+    path = local_path(asked, base)
+    if path is not None:
         return _local(path.resolve())
+    match = _NAME.fullmatch(asked)
     if match is None:
         raise BuildError(
             f"{asked} is no package's name, and no file or folder of that name is there; say "
