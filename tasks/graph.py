@@ -8,6 +8,7 @@ from doit.exceptions import InvalidDodoFile
 
 from tasks import (
     activate,
+    bench,
     build,
     bundle,
     commands,
@@ -75,7 +76,7 @@ DEFAULT_TASKS = [
 def tasks_of(project: Project) -> Iterator[dict[str, Any]]:
     """All tasks of a project, in the order in which `doit list` shows them."""
     tasks = [task for module in STAGES for task in module.create(project)]
-    yield from [*tasks, *report.create(project, tasks)]
+    yield from [*tasks, *report.create(project, tasks), *bench.create(project, tasks)]
 
 
 def task_graph() -> Iterator[dict[str, Any]]:

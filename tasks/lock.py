@@ -3,6 +3,7 @@
     envs/ffcv.in     --uv--> envs/zig-cp311.txt  what the Windows environment holds
     pyproject.toml   --uv--> envs/runner.txt     what runs doit, on every OS
     envs/release.in  --uv--> envs/release.txt    what checks wheels that are given away
+    envs/bench.in    --uv--> envs/bench.txt      whom FFCV is measured against
 
 Plain requirements files are committed: they name no index. Run again to pick up a change
 of the lists; versions that still fit stay as they are.
@@ -48,7 +49,7 @@ def compile_lock(
 
 
 def create(project: Project) -> Iterator[dict[str, Any]]:
-    """lock:runner, lock:release, and one lock for each Windows Python of the profile."""
+    """lock:runner, lock:release, lock:bench, and one lock for each Windows Python."""
     yield {
         "basename": "lock",
         "name": None,
@@ -65,6 +66,11 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
             project.root / "envs" / "release.in",
             project.root / "envs" / "release.txt",
             ["--universal", "--python-version", "3.11"],
+        ),
+        "bench": (
+            project.root / "envs" / "bench.in",
+            project.root / "envs" / "bench.txt",
+            ["--universal", "--python-version", "3.10", "--no-deps"],
         ),
     }
     # What a conda environment holds is resolved where it is made.

@@ -1,0 +1,1 @@
+"""What `doit bench` measures, and how: a module a part."""
