@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dllwhy import here
+from dllwhy import collector, here
 from dllwhy.audit import Finding, audit
 from dllwhy.errors import DiagnosisError
 from dllwhy.explain import Explanation, explain
@@ -67,16 +67,17 @@ def explain_load(
     """
     around = environment_around(Path(target)) if Path(target).is_file() else None
     folder = env or around or default or here.default_environment()
-    return explain(
-        str(target),
-        folder,
-        observed=_observed(observe, folder) if observe else None,
-        path=here.search_path() if path is None else tuple(path),
-        added=tuple(added),
-        after=tuple(after),
-        windows=find_edition(windows or "11"),
-        system32=None if windows else here.system32(),
-    )
+    with collector.held():
+        return explain(
+            str(target),
+            folder,
+            observed=_observed(observe, folder) if observe else None,
+            path=here.search_path() if path is None else tuple(path),
+            added=tuple(added),
+            after=tuple(after),
+            windows=find_edition(windows or "11"),
+            system32=None if windows else here.system32(),
+        )
 
 
 def _observed(module: str, folder: Path) -> Sequence[Event]:
@@ -113,7 +114,8 @@ def audit_environment(env: Path | None = None, *, windows: str = "") -> Audit:
         DiagnosisError: `env` holds no Windows Python, or there is no such Windows.
     """
     environment = read_environment(env, windows=windows)
-    return Audit(environment, tuple(audit(environment)))
+    with collector.held():
+        return Audit(environment, tuple(audit(environment)))
 
 
 def read_log(file: str) -> str:

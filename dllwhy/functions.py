@@ -68,7 +68,8 @@ def lacking(
         seen.add(pair)
         wanted = pe.imported_symbols(resolution.importer).get(resolution.name.lower(), ())
         by_file: dict[Path, list[str]] = {}
-        for name in sorted(wanted):
+        ordinals, own = pe.ordinals(file), pe.exports(file) - pe.forwarders(file).keys()
+        for name in sorted(name for name in wanted if ordinals.get(name, name) not in own):
             end, there = _follow(file, name, loaded, environment)
             if there not in pe.exports(end):
                 by_file.setdefault(end, []).append(there)
