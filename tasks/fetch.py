@@ -18,8 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tasks.compilers import msvc
 from tasks.core import manifest, user_file
-from tasks.core.config import FIRST_USE, Artifact, CondaRecipe, Source
+from tasks.core.config import FIRST_USE, Artifact, CondaRecipe, MsvcToolchain, Source
 from tasks.core.errors import BuildError
 from tasks.core.files import rename
 from tasks.core.job import Job
@@ -171,6 +172,19 @@ def fetch(name: str, artifact: Artifact, downloads: Path, offline: bool, job: Jo
     )
 
 
+def compiler_artifact(project: Project) -> str | None:
+    """The artifact that brings the compiler, where it is to be fetched.
+
+    That is where the user has accepted its licence, and this machine has none.
+    """
+    settings = project.profile.toolchain
+    if not isinstance(settings, MsvcToolchain) or settings.fetch is None:
+        return None
+    if not project.accept_msvc_licence or msvc.fingerprint(os.environ, project.root, settings):
+        return None
+    return settings.fetch.artifact
+
+
 def artifacts_of(project: Project) -> dict[str, Artifact]:
     """The artifacts that the selected profile and Python need."""
     profile, config = project.profile, project.config
@@ -180,6 +194,8 @@ def artifacts_of(project: Project) -> dict[str, Artifact]:
         if not isinstance(recipe, CondaRecipe):
             names.append(recipe.artifact)
     names += [config.packages[package].artifact for package in profile.packages]
+    if compiler := compiler_artifact(project):
+        names.append(compiler)
     return {name: config.artifacts[name] for name in dict.fromkeys(names)}
 
 

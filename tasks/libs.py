@@ -27,6 +27,7 @@ from tasks.core.manifest import FileEntry, Made
 from tasks.core.project import Project
 from tasks.core.store import Key, Store, digest, flat
 from tasks.stage import stage
+from tasks.toolchain import calls
 
 # Raise it when the code changed so that a library that was built before is not what is built now.
 RECIPE = 1
@@ -64,7 +65,7 @@ def tools(
     return {
         "compiler": f"{compiler.kind} {compiler.version} for {compiler.target}",
         "flags": list(compiler.flags),
-        "environment": dict(compiler.environment),
+        "environment": dict(compiler.parts),
         "cmake": f"{_version(host.runner_program('cmake'), job)} on {sys.platform}",
         "programs": {name: _version(path, job) for name, path in found.items() if path},
     }
@@ -181,6 +182,7 @@ def _build(
         job,
         recipe.precompile,
         recipe.without_paths,
+        calls(project),
     )
     where = f"config.yaml, libraries.{name}.recipes.cmake"
     staging.stage_prefix(

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tasks import fetch, toolchain
 from tasks.compilers import msvc
 from tasks.core import host, long_paths, manifest
 from tasks.core.config import CMakeRecipe, CondaEnvironment, MsvcToolchain
@@ -94,7 +95,11 @@ def _virus_scanner(folders: Sequence[Path]) -> Line:
 
 def _compiler(project: Project, settings: MsvcToolchain, job: Job) -> Line:
     """Microsoft's compiler, where the profile uses it."""
-    ask = partial(msvc.ask_vswhere, job)
+    if why := toolchain.refusal(project):
+        return Line("compiler", "missing", why)
+    if artifact := fetch.compiler_artifact(project):
+        return Line("compiler", "ok", f"none here; {artifact} will be fetched")
+    ask = None if windows_python.HERE.needs_wine else partial(msvc.ask_vswhere, job)
     found, text = msvc.summary(os.environ, project.root, settings, ask)
     return Line("compiler", "ok" if found else "missing", text)
 
@@ -166,6 +171,7 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
         settings={
             "found": {name: host.program(name) for name in programs},
             "compiler": compiler,
+            "fetched": fetch.compiler_artifact(project),
             "disk_gb": project.profile.disk_gb,
         },
         targets=[project.build / "prereqs.json"],

@@ -22,12 +22,13 @@ from tasks.compilers import build_environment, toolchain
 from tasks.compilers.build_environment import BuildEnvironment, LinkedLibrary
 from tasks.compilers.toolchain import Toolchain
 from tasks.core import host, manifest, process
-from tasks.core.config import Build
+from tasks.core.config import Build, PortableEnvironment
 from tasks.core.errors import BuildError
 from tasks.core.files import copy_tree, remove_tree, rename
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
+from tasks.pythons import front_end, windows_python
 from tasks.stage import stage
 
 # Seconds. FFCV's own discovery of libraries can loop for ever where it finds none.
@@ -75,6 +76,7 @@ def environment(
         linked,
         definitions,
         folder,
+        windows_python.HERE.path,
     )
 
 
@@ -112,18 +114,28 @@ def build_wheel(project: Project, name: str, build: Build, job: Job) -> Made:
     saved = job.log.with_suffix(".environment.json")
     manifest.write_json(saved, asdict(made))
     # README files are UTF-8, whatever the code page of the machine is.
-    env = host.environment({**made.variables, "PYTHONUTF8": "1"}, made.path)
-    run = partial(process.run, log=job.log, cwd=folder, env=env, line=job.line)
-    run(
-        [python, "-m", "build", "--wheel", "--no-isolation", "--outdir", output, tree],
-        timeout=TIMEOUT,
-    )
+    variables = {**made.variables, "PYTHONUTF8": "1"}
+    words: list[str | Path] = ["-m", "build", "--wheel", "--no-isolation", "--outdir", output, tree]
+    run = partial(process.run, log=job.log, cwd=folder, line=job.line)
+    if compiler.compiler_class == "msvc":
+        here = windows_python.HERE
+        if isinstance(project.profile.environment, PortableEnvironment):
+            # A conda environment has them; here they are the runner's, with the same hashes.
+            variables["PYTHONPATH"] = here.path(front_end.lay_down(files / "front-end"))
+        env = here.build_environment(project, variables, made.path)
+        here.begin(project)
+        seen = [here.path(word) if isinstance(word, Path) else word for word in words]
+        end = partial(here.stop, env)
+        run([*here.command(), python, *seen], env=env, timeout=TIMEOUT, end_rest=end)
+    else:
+        env = host.environment(variables, made.path)
+        run([python, *words], env=env, timeout=TIMEOUT)
     [built] = output.glob("*.whl")
     if compiler.compiler_class != "msvc":
         # The front end tags for the Python that it runs in.
         tag = project.target.tag
         run([python, "-m", "wheel", "tags", "--remove", "--python-tag", tag, "--abi-tag", tag,
-             "--platform-tag", project.target.platform_tag, built])  # fmt: skip
+             "--platform-tag", project.target.platform_tag, built], env=env)  # fmt: skip
         [built] = output.glob("*.whl")
     final = folder / built.name
     rename(built, final)

@@ -22,8 +22,10 @@ WINDOWS = (
 )
 # What reads the products of the full run, and leaves the clone alone as well.
 PRODUCTS = ("test_msvc_graph.py", "test_standin_msvc.py")
+# What has a clone of its own.
+COMPILER = ("test_msvc_portable.py",)
 # The longest begins first; what waits for the full run comes last.
-ORDER = ("graph", "windows", "one file", "products")
+ORDER = ("graph", "windows", "compiler", "one file", "products")
 
 
 def _group(file: str) -> str:
@@ -31,6 +33,8 @@ def _group(file: str) -> str:
         return "one file"
     if file.endswith(WINDOWS):
         return "windows"
+    if file.endswith(COMPILER):
+        return "compiler"
     return "products" if file.endswith(PRODUCTS) else "graph"
 
 

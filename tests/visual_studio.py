@@ -5,10 +5,11 @@ import os
 import shutil
 import stat
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.compilers import msvc
-from tasks.compilers.msvc_places import AskVswhere, Installation, Place, places
+from tasks.compilers.msvc_places import AskVswhere, Installation, Place, Wanted, places
 from tasks.core.config import MsvcToolchain
 
 SETTINGS = MsvcToolchain(kind="msvc", minimum_toolset="14.10", install="winget install tools")
@@ -30,6 +31,48 @@ def install(folder: Path, toolset: str = "14.38.33130", *, without: str = "") ->
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.name != without:
             path.write_text(text, encoding="utf-8", newline="")
+    return folder
+
+
+# A portable folder: which files of compiler and Windows SDK are where, below the two versions.
+TOOLSET_FILES = (
+    "bin/Hostx64/x64/cl.exe", "bin/Hostx64/x64/link.exe", "bin/Hostx64/x64/lib.exe",
+    "include/vcruntime.h", "lib/x64/msvcrt.lib",
+)  # fmt: skip
+SDK_FILES = (
+    "Include/{}/ucrt/stdio.h", "Include/{}/um/Windows.h", "Include/{}/shared/windef.h",
+    "Lib/{}/ucrt/x64/ucrt.lib", "Lib/{}/um/x64/kernel32.Lib",
+    "bin/{}/x64/rc.exe", "bin/{}/x64/mt.exe",
+)  # fmt: skip
+
+
+def lay_portable(
+    folder: Path,
+    toolsets: Sequence[str] = ("14.44.35207",),
+    sdks: Sequence[str] = ("10.0.26100.0",),
+    *,
+    lower: bool = False,
+    without: str = "",
+) -> Path:
+    """Lay down a portable folder.
+
+    Args:
+        lower: with the names that msvc-wine gives.
+        without: a part of the names of files to leave out.
+    """
+    msvc, kits = "VC/Tools/MSVC", "Windows Kits/10"
+    names = [f"{msvc}/{version}/{file}" for version in toolsets for file in TOOLSET_FILES]
+    names += [f"{kits}/{file.format(version)}" for version in sdks for file in SDK_FILES]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if without and without in name:
+            continue
+        if lower:
+            name = name.replace("VC/Tools/MSVC", "vc/tools/msvc").replace("Windows Kits", "kits")
+            name = name.replace("/Include/", "/include/").replace("/Lib/", "/lib/")
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     return folder
 
 
@@ -62,7 +105,7 @@ class Machine:
         (path / name / "state.json").write_text(text, encoding="utf-8")
 
     def tried(self, ask: AskVswhere | None = None) -> list[Place]:
-        return places(self.variables, self.root, SETTINGS.minimum_toolset, ask)
+        return places(self.variables, self.root, Wanted(SETTINGS.minimum_toolset), ask)
 
     def chosen(self) -> Installation:
         return msvc.choose(self.tried(), SETTINGS)

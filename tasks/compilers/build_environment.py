@@ -18,7 +18,7 @@ the file in DIST_EXTRA_CONFIG instead of LDSHARED.
 
 import shlex
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,6 +120,7 @@ def compose(
     libraries: Sequence[LinkedLibrary],
     definitions: Mapping[str, str],
     files: Path,
+    seen: Callable[[Path], str] = str,
 ) -> BuildEnvironment:
     """The environment for a build with setuptools, for a Windows Python.
 
@@ -132,11 +133,12 @@ def compose(
         libraries: what to compile and link against.
         definitions: preprocessor definitions, name -> value.
         files: the folder of the files from `files_of`.
+        seen: a path as the Windows Python sees it, where the build runs in that.
     """
     # Equal inputs give an equal wheel (https://reproducible-builds.org/specs/source-date-epoch/).
     common = {"SOURCE_DATE_EPOCH": "315532800"}
     if toolchain.compiler_class == "msvc":
-        made = _for_msvc(toolchain, python, libraries, definitions)
+        made = _for_msvc(toolchain, python, libraries, definitions, seen)
         return BuildEnvironment({**made.variables, **common}, made.path)
     variables = {
         **toolchain.environment,
@@ -155,6 +157,7 @@ def _for_msvc(
     python: Path,
     libraries: Sequence[LinkedLibrary],
     definitions: Mapping[str, str],
+    seen: Callable[[Path], str],
 ) -> BuildEnvironment:
     """The table for cl.exe and link.exe.
 
@@ -164,7 +167,7 @@ def _for_msvc(
 
     def folders(variable: str, first: Iterable[Path]) -> str:
         given = toolchain.environment.get(variable, "")
-        return ";".join([*map(str, first), *filter(None, [given])])
+        return ";".join([*map(seen, first), *filter(None, [given])])
 
     lib_folders = [*(library.prefix / "lib" for library in libraries), python / "libs"]
     variables = {
@@ -180,7 +183,7 @@ def _for_msvc(
         # Messages in English, where that language pack is installed: triage reads them.
         "VSLANG": "1033",
     }
-    path = [*toolchain.path, *(str(library.prefix / "bin") for library in libraries)]
+    path = [*toolchain.path, *(seen(library.prefix / "bin") for library in libraries)]
     return BuildEnvironment({n: v for n, v in variables.items() if v}, path)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tasks.compilers.toolchain import Toolchain
+from tasks.compilers.windows_calls import NATIVELY, Calls
 from tasks.core import host, process
 from tasks.core.config import CMakeValue
 from tasks.core.files import remove_tree
@@ -76,6 +77,7 @@ def build(
     job: Job,
     precompile: Mapping[str, str] = MappingProxyType({}),
     pathless: Sequence[str] = (),
+    calls: Calls = NATIVELY,
 ) -> None:
     """Configure, build and install a CMake project.
 
@@ -89,6 +91,7 @@ def build(
         precompile: target -> the header, relative to source, that its sources begin with.
         pathless: files that configuring makes, relative to tree, out of which the paths of this
             machine are taken.
+        calls: how the programs of the compiler are called.
 
     Raises:
         BuildError: with the end of the log.
@@ -97,7 +100,7 @@ def build(
     for folder in (tree, install):
         folder.mkdir(parents=True, exist_ok=True)
     cmake, ninja = host.runner_program("cmake"), host.runner_program("ninja")
-    env = host.environment(toolchain.environment)
+    env = host.environment(toolchain.environment, toolchain.folders)
     settings = {
         "CMAKE_MAKE_PROGRAM": ninja.as_posix(),
         "CMAKE_TOOLCHAIN_FILE": Path(toolchain.cmake_toolchain_file).as_posix(),
@@ -118,7 +121,8 @@ def build(
         "Ninja",
         *cache_entries({**settings, **defines}),
     ]
-    run = partial(process.run, log=job.log, cwd=tree, env=env, line=job.line)
+    run = partial(process.run, log=job.log, cwd=tree, env=env, line=job.line, end_rest=calls.end)
+    calls.begin()
     run([cmake, *configure])
     programs = {Path(program).parent for program in toolchain.programs.values()}
     folders = [install, tree, source, ninja.parent, *programs]

@@ -1,7 +1,8 @@
 """Microsoft's compiler: which of those on this machine is used, made ready and tried out.
 
 One that is active already is used as it is; else, of all that tasks.compilers.msvc_places
-found, the one with the newest toolset. tasks.compilers.vcvars activates it.
+found, the one with the newest toolset. tasks.compilers.vcvars activates it; for one in a portable
+folder tasks.compilers.portable_tools says what an activation would set.
 """
 
 import itertools
@@ -13,13 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks.compilers import vcvars
+from tasks.compilers import portable_tools, vcvars
 from tasks.compilers.msvc_places import (
     ACTIVE,
     TOOLS,
     AskVswhere,
     Installation,
     Place,
+    Wanted,
     find_program,
     numbers,
     path_folders,
@@ -28,6 +30,7 @@ from tasks.compilers.msvc_places import (
     variables_of,
 )
 from tasks.compilers.toolchain import FILE, Toolchain, try_out, write
+from tasks.compilers.windows_calls import Calls
 from tasks.core import host, manifest, process
 from tasks.core.config import MsvcToolchain
 from tasks.core.errors import BuildError
@@ -67,6 +70,23 @@ def ask_vswhere(job: Job, program: Path) -> list[dict[str, Any]]:
     return answer
 
 
+def wanted(settings: MsvcToolchain) -> Wanted:
+    """What the compiler must be, on this machine."""
+    return Wanted(settings.minimum_toolset, settings.windows_sdk or "", scripts=host.WINDOWS)
+
+
+def remedy(settings: MsvcToolchain) -> str:
+    """How to get a compiler on this machine."""
+    here = f"get it with: {settings.install}"
+    ways = [here if host.WINDOWS else "name a folder that holds it in BUILDTOOLS"]
+    if settings.fetch:
+        ways.append(
+            f"have it fetched ({settings.fetch.about}): doit accept_msvc_licence=yes, by which you "
+            f"accept Microsoft's licence for it, {settings.fetch.licence}"
+        )
+    return "; or ".join(ways)
+
+
 def choose(tried: Sequence[Place], settings: MsvcToolchain) -> Installation:
     """The compiler to use: the active one as it is, else the newest toolset.
 
@@ -90,8 +110,8 @@ def choose(tried: Sequence[Place], settings: MsvcToolchain) -> Installation:
     but = "".join(f"; {reason}" for reason in [*almost][:2])
     raise BuildError(
         f"Microsoft's C++ compiler (toolset {settings.minimum_toolset} or newer) was in none of "
-        f'{len(tried)} places{but}; get it with: {settings.install}; then run "doit toolchain" '
-        "again, or build without it: doit profile=zig"
+        f'{len(tried)} places{but}; {remedy(settings)}; then run "doit toolchain" again, or build '
+        "without it: doit profile=zig"
     )
 
 
@@ -119,12 +139,15 @@ def activated(found: Installation, changes: vcvars.Difference) -> Installation:
 def fingerprint(
     environment: Mapping[str, str], root: Path, settings: MsvcToolchain
 ) -> dict[str, str]:
-    """What identifies the compiler that would be chosen, found without running anything."""
+    """What identifies the compiler that would be chosen, found without running anything.
+
+    One that this build would fetch is not among them.
+    """
     try:
-        found = choose(places(environment, root, settings.minimum_toolset, None), settings)
+        found = choose(places(environment, root, wanted(settings), None), settings)
     except BuildError:
         return {}
-    return {"path": found.path, "toolset": found.toolset, "vcvars": found.vcvars}
+    return {"path": found.path, "toolset": found.toolset, "vcvars": found.vcvars, "sdk": found.sdk}
 
 
 def windows_sdk(environment: Mapping[str, str]) -> str:
@@ -146,35 +169,35 @@ def summary(
     environment: Mapping[str, str], root: Path, settings: MsvcToolchain, ask: AskVswhere | None
 ) -> tuple[bool, str]:
     """Whether there is a compiler, and one line about it, for `doit prereqs`."""
-    if not host.WINDOWS:
-        return False, "this profile needs Windows; here, use profile=zig"
     try:
-        found = choose(places(environment, root, settings.minimum_toolset, ask), settings)
+        found = choose(places(environment, root, wanted(settings), ask), settings)
     except BuildError as error:
         return False, error.message
+    if found.sdk:
+        return True, str(found)
     sdk = windows_sdk(environment)
     return True, f"{found}; {f'Windows SDK in {sdk}' if sdk else 'no Windows SDK was seen'}"
 
 
-def make(settings: MsvcToolchain, root: Path, folder: Path, job: Job) -> Made:
+def make(
+    settings: MsvcToolchain, root: Path, folder: Path, fetched: Path | None, calls: Calls, job: Job
+) -> Made:
     """Find Microsoft's compiler, activate it, and compile one DLL with it.
 
     Args:
         settings: which toolset will do, and how to get one.
         root: the project's folder; Build Tools may lie beside it.
         folder: where toolchain.json and msvc.json go.
+        fetched: the folder of one that this build has fetched.
+        calls: how its programs are called.
 
     Raises:
-        BuildError: this is not Windows, there is no compiler, or it does not work.
+        BuildError: there is no compiler, or it does not work.
     """
-    if not host.WINDOWS:
-        raise BuildError(
-            "Microsoft's compiler runs on Windows only, and so does the msvc profile; here, run "
-            "doit profile=zig"
-        )
     remove_tree(folder)
     folder.mkdir(parents=True)
-    tried = places(os.environ, root, settings.minimum_toolset, partial(ask_vswhere, job))
+    ask = partial(ask_vswhere, job) if calls.natively else None
+    tried = places(os.environ, root, wanted(settings), ask, fetched)
     _log(job, report(tried))
     data: dict[str, Any] = {"tried": [asdict(place) for place in tried], "chosen": None}
     manifest.write_json(folder / "msvc.json", data)
@@ -182,62 +205,140 @@ def make(settings: MsvcToolchain, root: Path, folder: Path, job: Job) -> Made:
         found = choose(tried, settings)
     except BuildError as error:
         raise BuildError(error.message, log=job.log) from error
-    if found.vcvars:
-        changes = vcvars.activate(
-            Path(found.vcvars), host.environment(), log=job.log, line=job.line
-        )
-        found = activated(found, changes)
-    else:
-        changes = active_difference(os.environ, found)
+    found, changes = _activate(found, calls, job)
     data |= {"chosen": asdict(found), "changes": asdict(changes)}
     manifest.write_json(folder / "msvc.json", data)
-    toolchain = _msvc_toolchain(found, changes, job.log)
+    toolchain = _msvc_toolchain(settings, found, changes, calls, folder, job.log)
+    calls.begin()
     try_out(
         toolchain,
         [toolchain.programs["cl"], "/nologo", "/LD", "try.c", "/Fetry.dll"],
-        "choose Repair for it in the Visual Studio Installer",
+        "unpack or fetch it anew"
+        if found.sdk
+        else "choose Repair for it in the Visual Studio Installer",
         folder / "try",
         job,
+        calls.end,
     )
     write(toolchain, folder)
+    # msvc.json is for people: another compiler on the machine does not make a build stale.
+    left_out = folder / "msvc.json"
     return Made(
         str(found),
         where=folder / FILE,
         root=folder,
-        # msvc.json is for people: another compiler on the machine does not make a build stale.
-        files=manifest.record(folder, [folder / FILE]),
+        files=manifest.record(
+            folder, [path for path in folder.iterdir() if path.is_file() and path != left_out]
+        ),
         details={"chosen": asdict(found)},
     )
 
 
-def _msvc_toolchain(found: Installation, changes: vcvars.Difference, log: Path) -> Toolchain:
-    """An activated installation as data."""
-    folders = changes.prepended.get("PATH", [])
+def _activate(
+    found: Installation, calls: Calls, job: Job
+) -> tuple[Installation, vcvars.Difference]:
+    """The installation as it is when it is active, and what that sets."""
+    if found.sdk:
+        folder = Path(found.path)
+        [toolset] = [t for t in portable_tools.toolsets(folder) if t.version == found.toolset]
+        [sdk] = [s for s in portable_tools.sdks(folder) if s.version == found.sdk]
+        return found, portable_tools.activation(toolset, sdk, calls.seen)
+    if found.vcvars:
+        changes = vcvars.activate(
+            Path(found.vcvars), host.environment(), log=job.log, line=job.line
+        )
+        return activated(found, changes), changes
+    return found, active_difference(os.environ, found)
+
+
+def _programs(found: Installation, changes: vcvars.Difference, log: Path) -> dict[str, Path]:
+    """Its programs by their names; mt only where there is one."""
+    folders = [Path(folder) for folder in changes.prepended.get("PATH", [])]
+    if found.sdk:
+        [sdk] = [s for s in portable_tools.sdks(Path(found.path)) if s.version == found.sdk]
+        folders = [portable_tools.sdk_programs(sdk)]
     programs = {}
-    for role, folder_list in {
-        "cl": [found.tools], "link": [found.tools], "lib": [found.tools], "rc": folders,
+    for role, among in {
+        "cl": [Path(found.tools)], "link": [Path(found.tools)], "lib": [Path(found.tools)],
+        "rc": folders, "mt": folders,
     }.items():  # fmt: skip
-        program = find_program(f"{role}.exe", [Path(folder) for folder in folder_list])
-        if program is None:
+        program = next(
+            (p for folder in among if (p := portable_tools.find(folder, f"{role}.exe"))), None
+        )
+        if program is not None:
+            programs[role] = program
+        elif role != "mt":
             what = "Windows SDK" if role == "rc" else "C++ compiler"
             raise BuildError(
                 f"{found} brings no {role}.exe, which belongs to the {what}; add it in the Visual "
                 'Studio Installer (Modify, "Desktop development with C++")',
                 log=log,
             )
-        programs[role] = str(program)
+    return programs
+
+
+def _msvc_toolchain(
+    settings: MsvcToolchain,
+    found: Installation,
+    changes: vcvars.Difference,
+    calls: Calls,
+    folder: Path,
+    log: Path,
+) -> Toolchain:
+    """An activated installation as data."""
+    folders = [calls.seen(Path(found.tools)), *changes.prepended.get("PATH", [])]
+    path = list({vcvars.folder_key(f): f for f in folders}.values())
+    programs = {
+        role: str(calls.program(program, folder, path))
+        for role, program in _programs(found, changes, log).items()
+    }
     others = {name: changes.value(name) for name in (*changes.set, *changes.prepended)}
     others.pop("PATH", None)
+    cmake_file = folder / "windows.cmake"
+    cmake_file.write_text(cmake_toolchain(programs), encoding="utf-8", newline="\n")
+    sdk = changes.value("WindowsSDKVersion").rstrip("\\")
     return Toolchain(
         kind="msvc",
         version=found.toolset,
         target="x64",
         programs=programs,
-        cmake_toolchain_file="",
+        cmake_toolchain_file=str(cmake_file),
         environment=dict(sorted(others.items())),
         compiler_class="msvc",
-        path=list({vcvars.folder_key(f): f for f in (found.tools, *folders)}.values()),
+        path=path,
+        parts={"Windows SDK": sdk} if sdk else {},
     )
+
+
+def cmake_toolchain(programs: Mapping[str, str]) -> str:
+    """A CMake toolchain file (cmake-toolchains(7)) for cl.exe and its like."""
+
+    def quoted(path: str) -> str:
+        return '"' + Path(path).as_posix().replace("$", "\\$") + '"'
+
+    named = {
+        "C_COMPILER": "cl", "CXX_COMPILER": "cl", "LINKER": "link", "AR": "lib",
+        "RC_COMPILER": "rc", "MT": "mt",
+    }  # fmt: skip
+    lines = [
+        f"set(CMAKE_{variable} {quoted(programs[role])})"
+        for variable, role in named.items()
+        if role in programs
+    ]
+    return _CMAKE + "\n".join([*lines, ""])
+
+
+# Debug information in files of its own is written by mspdbsrv.exe, which serves one user's session
+# and not a build that is done beside others (C1902 under Wine); nothing here has any.
+_CMAKE = """\
+set(CMAKE_SYSTEM_NAME Windows)
+set(CMAKE_SYSTEM_PROCESSOR AMD64)
+set(CMAKE_POLICY_DEFAULT_CMP0141 NEW)
+set(CMAKE_MSVC_DEBUG_INFORMATION_FORMAT "")
+set(CMAKE_TRY_COMPILE_CONFIGURATION Release)
+# rc.exe is called by itself, not by cmcldeps, which is a program of Windows.
+set(CMAKE_NINJA_CMCLDEPS_RC OFF)
+"""
 
 
 def _log(job: Job, lines: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.compilers import portable_tools
 from tasks.core.errors import BuildError
 
 # Up to 2022 the folder is named for the year, then for the version.
@@ -25,6 +26,7 @@ EDITIONS = ("BuildTools", "Community", "Professional", "Enterprise", "Preview", 
 TOOLS = Path("bin", "Hostx64", "x64")
 
 ACTIVE = "this prompt"
+FETCHED = "fetched by this build"
 _ABSENT = "is not there"
 
 Instance = Mapping[str, object]
@@ -41,7 +43,8 @@ class Installation:
         version: of Visual Studio: 15 (2017), 16 (2019), 17 (2022), 18 (2026).
         toolset: version of compiler and libraries, "14.38.33130".
         tools: the folder of cl.exe and link.exe.
-        vcvars: the script that activates it; "" if it is active already.
+        vcvars: the script that activates it; "" if it is active already, or portable.
+        sdk: of a portable one, the Windows SDK inside that goes with it; "" for others.
     """
 
     path: str
@@ -50,8 +53,11 @@ class Installation:
     toolset: str
     tools: str
     vcvars: str
+    sdk: str = ""
 
     def __str__(self) -> str:
+        if self.sdk:
+            return f"toolset {self.toolset}, Windows SDK {self.sdk}, in {self.path}"
         name = f"Visual Studio {YEARS.get(self.version, self.version)}"
         if self.edition in EDITIONS:
             name += f" {self.edition}"
@@ -75,6 +81,21 @@ class Place:
     rejected: str
     installation: Installation | None = None
     almost: bool = False
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a compiler must be.
+
+    Args:
+        minimum: the oldest toolset that will do, "14.10".
+        sdk: the Windows SDK to use of several in a portable folder; "" for the newest.
+        scripts: whether vcvars64.bat can be run here.
+    """
+
+    minimum: str
+    sdk: str = ""
+    scripts: bool = True
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -140,7 +161,7 @@ def _toolset(folder: Path) -> str:
         return max(toolsets, key=numbers, default="")
 
 
-def _place(found_by: str, folder: Path, minimum: str, version: str = "") -> Place:
+def _place(found_by: str, folder: Path, wanted: Wanted, version: str = "") -> Place:
     """Look at the folder of an installation.
 
     Args:
@@ -152,30 +173,76 @@ def _place(found_by: str, folder: Path, minimum: str, version: str = "") -> Plac
 
     if not _readable(folder.exists):
         return Place(found_by, str(folder), _ABSENT)
+    if portable_tools.kits(folder):
+        return _portable(found_by, folder, wanted)
+    if portable_tools.is_xwin(folder):
+        return rejected("is what xwin unpacks: headers and libraries, and no compiler")
     scripts = folder / "VC" / "Auxiliary" / "Build"
     toolset = _toolset(folder)
     if not toolset:
         return rejected("has no C++ tools (there is no cl.exe in VC/Tools/MSVC)")
-    if old := _too_old(toolset, minimum):
+    if old := _too_old(toolset, wanted.minimum):
         return rejected(old)
     tools = folder / "VC" / "Tools" / "MSVC" / toolset / TOOLS
     for needed in (scripts / "vcvars64.bat", tools / "cl.exe", tools / "link.exe"):
         if not _readable(needed.is_file):
             return rejected(f"is not complete ({needed.relative_to(folder)} is missing)")
+    script = scripts / "vcvars64.bat"
+    if not script.read_bytes().strip():
+        return rejected(
+            "has an empty vcvars64.bat, and no Windows SDK inside; unpack it anew, or name another "
+            "folder"
+        )
+    if not wanted.scripts:
+        return rejected("is activated by its vcvars64.bat, which runs on Windows only")
     major = numbers(version)[0] if numbers(version) else visual_studio(toolset)
+    installation = Installation(str(folder), folder.name, major, toolset, str(tools), str(script))
+    return Place(found_by, str(folder), "", installation)
+
+
+def _portable(found_by: str, folder: Path, wanted: Wanted) -> Place:
+    """Look at a folder that holds compiler and Windows SDK without having been installed."""
+
+    def rejected(reason: str) -> Place:
+        return Place(found_by, str(folder), reason, almost=True)
+
+    toolsets = portable_tools.toolsets(folder)
+    whole = [toolset for toolset in toolsets if not toolset.missing]
+    if not whole:
+        reasons = [f"its toolset {t.version} {t.missing}" for t in toolsets]
+        return rejected(reasons[-1] if reasons else "has no toolset in VC/Tools/MSVC")
+    toolset = max(whole, key=lambda one: numbers(one.version))
+    if old := _too_old(toolset.version, wanted.minimum):
+        return rejected(old)
+    sdks = portable_tools.sdks(folder)
+    usable = [sdk for sdk in sdks if not sdk.missing and wanted.sdk in ("", sdk.version)]
+    if not usable:
+        named = [sdk for sdk in sdks if wanted.sdk in ("", sdk.version)]
+        if named:
+            return rejected(f"its Windows SDK {named[-1].version} {named[-1].missing}")
+        there = ", ".join(sdk.version for sdk in sdks)
+        return rejected(
+            f"has no Windows SDK {wanted.sdk}".rstrip() + (f", but {there}" * bool(there))
+        )
+    sdk = max(usable, key=lambda one: numbers(one.version))
     installation = Installation(
-        str(folder), folder.name, major, toolset, str(tools), str(scripts / "vcvars64.bat")
-    )
+        str(folder), folder.name, visual_studio(toolset.version), toolset.version,
+        str(toolset.tools), vcvars="", sdk=sdk.version,
+    )  # fmt: skip
     return Place(found_by, str(folder), "", installation)
 
 
 def _around(path: Path) -> Path:
     """The installation that a file or folder lies in; the path itself if in none."""
     tools = Path("VC", "Auxiliary", "Build")
-    return next((p for p in (path, *path.parents) if _readable((p / tools).is_dir)), path)
+
+    def holds(folder: Path) -> bool:
+        return _readable((folder / tools).is_dir) or portable_tools.kits(folder) is not None
+
+    return next((folder for folder in (path, *path.parents) if holds(folder)), path)
 
 
-def _active(environment: Mapping[str, str], minimum: str) -> Place | None:
+def _active(environment: Mapping[str, str], wanted: Wanted) -> Place | None:
     """The compiler of a prompt in which one is active already, or None."""
     variables = variables_of(environment)
     compiler = find_program("cl.exe", path_folders(environment))
@@ -189,7 +256,7 @@ def _active(environment: Mapping[str, str], minimum: str) -> Place | None:
         return Place(
             ACTIVE, str(compiler), f"its compiler is for {target} programs, not for 64-bit ones"
         )
-    if old := _too_old(toolset, minimum):
+    if old := _too_old(toolset, wanted.minimum):
         return Place(ACTIVE, str(compiler), old)
     if find_program("link.exe", [compiler.parent]) is None:
         return Place(ACTIVE, str(compiler), "its compiler has no link.exe beside it")
@@ -201,7 +268,7 @@ def _active(environment: Mapping[str, str], minimum: str) -> Place | None:
     return Place(ACTIVE, str(compiler), "", installation)
 
 
-def _vswhere(environment: Mapping[str, str], minimum: str, ask: AskVswhere) -> Iterator[Place]:
+def _vswhere(environment: Mapping[str, str], wanted: Wanted, ask: AskVswhere) -> Iterator[Place]:
     """What vswhere knows; the first vswhere that is found is asked."""
     variables = variables_of(environment)
     folders = [
@@ -225,10 +292,10 @@ def _vswhere(environment: Mapping[str, str], minimum: str, ask: AskVswhere) -> I
     if not instances:
         yield Place("vswhere", str(program), "knows no installation")
     for instance in instances:
-        yield _of_instance("vswhere", instance, str(program), minimum)
+        yield _of_instance("vswhere", instance, str(program), wanted)
 
 
-def _records(environment: Mapping[str, str], minimum: str) -> Iterator[Place]:
+def _records(environment: Mapping[str, str], wanted: Wanted) -> Iterator[Place]:
     """What the Visual Studio Installer has written down; vswhere reads the same records."""
     variables = variables_of(environment)
     folder = Path(variables.get("PROGRAMDATA", ""), "Microsoft/VisualStudio/Packages/_Instances")
@@ -241,19 +308,19 @@ def _records(environment: Mapping[str, str], minimum: str) -> Iterator[Place]:
         except (OSError, ValueError):
             yield Place("instance record", str(record), "cannot be read")
             continue
-        yield _of_instance("instance record", instance, str(record), minimum)
+        yield _of_instance("instance record", instance, str(record), wanted)
 
 
-def _of_instance(found_by: str, instance: object, source: str, minimum: str) -> Place:
+def _of_instance(found_by: str, instance: object, source: str, wanted: Wanted) -> Place:
     """An entry of vswhere's answer, or a state.json: the two keys that count are the same."""
     folder = instance.get("installationPath") if isinstance(instance, Mapping) else None
     if not isinstance(instance, Mapping) or not isinstance(folder, str) or not folder:
         return Place(found_by, source, "names no installationPath")
     version = instance.get("installationVersion")
-    return _place(found_by, Path(folder), minimum, version if isinstance(version, str) else "")
+    return _place(found_by, Path(folder), wanted, version if isinstance(version, str) else "")
 
 
-def _standard(environment: Mapping[str, str], minimum: str) -> Iterator[Place]:
+def _standard(environment: Mapping[str, str], wanted: Wanted) -> Iterator[Place]:
     """The folders that installers propose."""
     variables = variables_of(environment)
     names = ("PROGRAMFILES", "PROGRAMFILES(X86)", "PROGRAMW6432")
@@ -261,63 +328,70 @@ def _standard(environment: Mapping[str, str], minimum: str) -> Iterator[Place]:
         for release in RELEASES:
             for edition in EDITIONS:
                 folder = Path(base, "Microsoft Visual Studio", release, edition)
-                yield _place("standard folder", folder, minimum)
+                yield _place("standard folder", folder, wanted)
 
 
-def _told(environment: Mapping[str, str], minimum: str) -> Iterator[Place]:
+def _told(environment: Mapping[str, str], wanted: Wanted) -> Iterator[Place]:
     """What the user's own variables and PATH point to."""
     variables = variables_of(environment)
     if "VCVARS" in variables:
-        yield _place("VCVARS", _around(Path(variables["VCVARS"].strip('"'))), minimum)
+        yield _place("VCVARS", _around(Path(variables["VCVARS"].strip('"'))), wanted)
     else:
         yield Place("VCVARS", "", "is not set")
     on_path = path_folders(environment)
     script_on_path = find_program("vcvarsall.bat", on_path)
     if script_on_path:
-        yield _place("vcvarsall.bat on PATH", _around(script_on_path), minimum)
+        yield _place("vcvarsall.bat on PATH", _around(script_on_path), wanted)
     else:
         yield Place("vcvarsall.bat on PATH", "", _ABSENT)
     named = [folder for folder in on_path if folder.name.lower() == "buildtools"]
     below = (folder / "BuildTools" for folder in on_path)
     named += [folder for folder in below if _readable(folder.is_dir)]
     for folder in named:
-        yield _place("BuildTools on PATH", folder, minimum)
+        yield _place("BuildTools on PATH", folder, wanted)
     if not named:
         yield Place("BuildTools on PATH", "", _ABSENT)
     for name in ("BUILDTOOLS", "MSBUILDTOOLS"):
         if name in variables:
-            yield _place(name, Path(variables[name].strip('"')), minimum)
+            yield _place(name, Path(variables[name].strip('"')), wanted)
         else:
             yield Place(name, "", "is not set")
 
 
 def places(
-    environment: Mapping[str, str], root: Path, minimum: str, ask: AskVswhere | None
+    environment: Mapping[str, str],
+    root: Path,
+    wanted: Wanted,
+    ask: AskVswhere | None,
+    fetched: Path | None = None,
 ) -> list[Place]:
     """Every place where the compiler may be, in the order in which they are tried.
 
     Args:
         environment: this process's variables.
         root: the project's folder; folders beside it, and dev on its drive, are looked at.
-        minimum: the oldest toolset that will do, "14.10".
+        wanted: what will do.
         ask: runs a vswhere.exe and returns its answer (raises BuildError); None: do not ask.
+        fetched: the folder of one that this build has fetched.
     """
     variables = variables_of(environment)
     found: list[Place] = []
-    if active := _active(environment, minimum):
+    if active := _active(environment, wanted):
         found.append(active)
     if "VSINSTALLDIR" in variables:
-        found.append(_place("VSINSTALLDIR", Path(variables["VSINSTALLDIR"]), minimum))
+        found.append(_place("VSINSTALLDIR", Path(variables["VSINSTALLDIR"]), wanted))
     else:
         found.append(Place("VSINSTALLDIR", "", "is not set"))
     if ask is not None:
-        found += _vswhere(environment, minimum, ask)
-    found += _records(environment, minimum)
-    found += _standard(environment, minimum)
-    found += _told(environment, minimum)
+        found += _vswhere(environment, wanted, ask)
+    found += _records(environment, wanted)
+    found += _standard(environment, wanted)
+    found += _told(environment, wanted)
     for folder in (root.parent, Path(root.anchor) / "dev"):
         for name in ("MSBuildTools", "BuildTools"):
-            found.append(_place("beside the project", folder / name, minimum))
+            found.append(_place("beside the project", folder / name, wanted))
+    if fetched is not None:
+        found.append(_place(FETCHED, fetched, wanted))
     return found
 
 

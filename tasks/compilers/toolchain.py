@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -24,8 +24,8 @@ class Toolchain:
         kind: the implementation: "zig" or "msvc".
         version: the compiler's version; for msvc the toolset's.
         target: what it compiles for, in the compiler's own words.
-        programs: name -> absolute path: cc, cxx, ar, ranlib, rc for zig; cl, link, lib, rc for
-            msvc.
+        programs: name -> absolute path: cc, cxx, ar, ranlib, rc for zig; cl, link, lib, rc, mt
+            for msvc, which are scripts where they are called through Wine.
         flags: what its compilers are given in every call; of flags that contradict each other, the
             last counts.
         cmake_toolchain_file: for CMAKE_TOOLCHAIN_FILE; "" if CMake needs none.
@@ -33,7 +33,8 @@ class Toolchain:
             "msvc", "unix", or "mingw32" for compilers that are called as gcc is, on Windows
             (setuptools' source, _distutils/compilers/C/base.py, compiler_class).
         environment: variables that its programs need, PATH left out.
-        path: folders that its programs need in front of PATH.
+        path: folders that its programs need in front of PATH, as Windows sees them.
+        parts: what belongs to it beside the compiler -> its version.
     """
 
     kind: str
@@ -45,24 +46,36 @@ class Toolchain:
     environment: Mapping[str, str] = field(default_factory=dict)
     path: Sequence[str] = ()
     flags: Sequence[str] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders of its programs, for the PATH of programs of this system."""
+        return list(dict.fromkeys(str(Path(program).parent) for program in self.programs.values()))
 
 
 def try_out(
-    toolchain: Toolchain, command: Sequence[str], remedy: str, folder: Path, job: Job
+    toolchain: Toolchain,
+    command: Sequence[str],
+    remedy: str,
+    folder: Path,
+    job: Job,
+    end_rest: Callable[[], object] = lambda: None,
 ) -> None:
     """Compile and link a DLL; a compiler that cannot is found out here, not in OpenCV.
 
     Args:
         command: makes try.dll of try.c.
         remedy: what to do if that is no DLL for 64-bit Windows.
+        end_rest: as for tasks.core.process.run.
     """
     folder.mkdir()
     (folder / "try.c").write_text(
         "__declspec(dllexport) int answer(void) { return 42; }\n", encoding="utf-8"
     )
     process.run(
-        command, log=job.log, cwd=folder, line=job.line, timeout=TIMEOUT,
-        env=host.environment(toolchain.environment, toolchain.path),
+        command, log=job.log, cwd=folder, line=job.line, timeout=TIMEOUT, end_rest=end_rest,
+        env=host.environment(toolchain.environment, toolchain.folders),
     )  # fmt: skip
     made = folder / "try.dll"
     if pe.read_pe(made).machine != "x64" or "answer" not in pe.exports(made):

@@ -106,6 +106,13 @@ class OptionalProgram(Model):
     without: str
 
 
+class CMakeDifference(Model):
+    """What differs in a recipe where Microsoft's compiler builds it: more entries, other files."""
+
+    defines: dict[str, CMakeValue] = {}
+    stage: StageMap
+
+
 class CMakeRecipe(Model):
     """A library built from source with CMake and Ninja."""
 
@@ -117,6 +124,14 @@ class CMakeRecipe(Model):
     optional: tuple[OptionalProgram, ...] = ()
     stage: StageMap
     contents: dict[str, Sha256] = {}
+    msvc: CMakeDifference | None = Field(default=None, exclude=True)
+
+    def for_compiler(self, kind: str) -> "CMakeRecipe":
+        """The recipe as it is for a kind of compiler."""
+        if kind != "msvc" or self.msvc is None:
+            return self
+        changes = {"defines": {**self.defines, **self.msvc.defines}, "stage": self.msvc.stage}
+        return self.model_copy(update=changes)
 
 
 class PrebuiltRecipe(Model):
@@ -292,12 +307,32 @@ class ZigToolchain(Model):
     runtime: tuple[About, ...] = ()
 
 
+class FetchedCompiler(Model):
+    """Microsoft's compiler as an artifact, for those who accept its licence.
+
+    Args:
+        about: what it is and who packs it, in a few words.
+        licence: where the licence is.
+    """
+
+    artifact: str
+    about: str
+    licence: Annotated[str, StringConstraints(pattern=r"^https://\S+$")]
+
+
 class MsvcToolchain(Model):
-    """Microsoft's compiler, wherever it is installed."""
+    """Microsoft's compiler, wherever it is installed.
+
+    Args:
+        windows_sdk: which one, of several in a portable folder; None for the newest.
+        fetch: where it can be had, for those who have none.
+    """
 
     kind: Literal["msvc"]
     minimum_toolset: Annotated[str, StringConstraints(pattern=r"^14\.\d+$")]
+    windows_sdk: Annotated[str, StringConstraints(pattern=r"^10\.[\d.]+$")] | None = None
     install: str
+    fetch: FetchedCompiler | None = None
     runtime: tuple[About, ...] = ()
 
 
@@ -397,6 +432,7 @@ class Config(Model):
     python: PythonVersion
     cache: str | None = None
     offline: bool = False
+    accept_msvc_licence: bool = False
     artifacts: dict[str, Artifact]
     libraries: dict[str, Library]
     packages: dict[str, Package]

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tasks.core import user_file, yaml_data
-from tasks.core.config import CondaRecipe, Config, Profile, Recipes
+from tasks.core.config import CondaRecipe, Config, MsvcToolchain, Profile, Recipes
 from tasks.core.errors import ConfigError
 from tasks.core.urls import public_url
 
@@ -143,6 +143,10 @@ def _check_references(config: Config, name: str, root: Path) -> None:
                         f"{name}: {where}.libraries: {library_name} is missing; "
                         f"packages.{used} links it"
                     )
+        compiler = profile.toolchain
+        if isinstance(compiler, MsvcToolchain) and compiler.fetch:
+            key = f"{where}.toolchain.fetch.artifact"
+            defined("artifact", compiler.fetch.artifact, config.artifacts, key)
         for key, used in profile.environment.artifacts.items():
             defined("artifact", used, config.artifacts, f"{where}.environment.{key}")
     for system, used in config.profile:

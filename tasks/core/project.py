@@ -16,7 +16,7 @@ import doit.doit_cmd
 import platformdirs
 
 from tasks.core import arguments, config_file
-from tasks.core.config import Config, Profile, Recipe
+from tasks.core.config import CMakeRecipe, Config, Profile, Recipe
 from tasks.core.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +68,7 @@ class Project:
     target: Target
     cache: Path
     offline: bool
+    accept_msvc_licence: bool = False
 
     @property
     def build(self) -> Path:
@@ -117,6 +118,8 @@ class Project:
         recipe: Recipe = getattr(
             self.config.libraries[library].recipes, self.profile.libraries[library]
         )
+        if isinstance(recipe, CMakeRecipe):
+            return recipe.for_compiler(self.profile.toolchain.kind)
         return recipe
 
     def manifest(self, task: str) -> Path:
@@ -146,7 +149,7 @@ class Project:
 
 
 # The settings that doit's arguments and the environment may override.
-SETTINGS = ("profile", "python", "cache", "offline")
+SETTINGS = ("profile", "python", "cache", "offline", "accept_msvc_licence")
 # Variables that are read elsewhere: by bootstrap.sh, and by tests.
 _OTHER_VARIABLES = ("FFCVWIN_NO_APT", "FFCVWIN_LOADER_TABLE")
 _INTERNAL = "FFCVWIN_VCVARS_"  # tasks.compilers.vcvars talks to itself with them
@@ -237,6 +240,7 @@ def load(root: Path) -> Project:
         target=Target(version),
         cache=cache,
         offline=_flag("offline", loaded.offline),
+        accept_msvc_licence=_flag("accept_msvc_licence", loaded.accept_msvc_licence),
     )
 
 

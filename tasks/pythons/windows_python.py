@@ -38,6 +38,10 @@ exit "${{PIPESTATUS[1]}}"
 """
 
 
+# A build has pauses, in which none of its Windows programs runs.
+SERVER_SECONDS = 60
+
+
 class Start(Protocol):
     """How Windows programs are started on this machine."""
 
@@ -57,6 +61,22 @@ class Start(Protocol):
 
     def environment(self, project: Project) -> dict[str, str]:
         """The whole environment of a Windows program."""
+
+    def variables(self, project: Project) -> dict[str, str]:
+        """What a Windows program's environment needs, whatever else is in it."""
+
+    def build_environment(
+        self, project: Project, variables: Mapping[str, str], path: Sequence[str]
+    ) -> dict[str, str]:
+        """The whole environment of a build that runs in Windows.
+
+        Args:
+            variables: with paths as Windows sees them.
+            path: folders in front of PATH, as Windows sees them.
+        """
+
+    def begin(self, project: Project) -> None:
+        """Make ready for many Windows programs, one after the other."""
 
     def with_path(self, folders: Sequence[Path]) -> dict[str, str]:
         """Variables by which a Windows program finds others in folders first."""
@@ -89,6 +109,17 @@ class Natively:
         # Some packages of conda count on an active environment.
         is_conda = isinstance(project.profile.environment, CondaEnvironment)
         return host.environment({}, conda.path_folders(project.environment) if is_conda else [])
+
+    def variables(self, project: Project) -> dict[str, str]:
+        return {}
+
+    def build_environment(
+        self, project: Project, variables: Mapping[str, str], path: Sequence[str]
+    ) -> dict[str, str]:
+        return host.environment(variables, path)
+
+    def begin(self, project: Project) -> None:
+        """Nothing: Windows runs already."""
 
     def with_path(self, folders: Sequence[Path]) -> dict[str, str]:
         return {"PATH": host.environment({}, [str(folder) for folder in folders])["PATH"]}
@@ -123,6 +154,18 @@ class UnderWine:
 
     def environment(self, project: Project) -> dict[str, str]:
         return wine.environment(project.config.wine, prefix(project))
+
+    def variables(self, project: Project) -> dict[str, str]:
+        return wine.variables(project.config.wine, prefix(project))
+
+    def build_environment(
+        self, project: Project, variables: Mapping[str, str], path: Sequence[str]
+    ) -> dict[str, str]:
+        return {**self.environment(project), **variables, "WINEPATH": ";".join(path)}
+
+    def begin(self, project: Project) -> None:
+        [program] = self.command()
+        wine.keep_server(program, self.environment(project), SERVER_SECONDS)
 
     def with_path(self, folders: Sequence[Path]) -> dict[str, str]:
         # Wine puts these in front of the PATH in its registry.

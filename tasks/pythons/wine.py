@@ -94,13 +94,18 @@ def make_prefix(wine: Path, settings: Wine, prefix: Path, job: Job) -> None:
             )
 
 
-def keep_server(wine: Path, env: Mapping[str, str]) -> None:
-    """Start a prefix's server and services, and keep them between programs until `stop`."""
+def keep_server(wine: Path, env: Mapping[str, str], seconds: int | None = None) -> None:
+    """Start a prefix's server and services, and keep them between programs.
+
+    Args:
+        seconds: after the last program, then they end by themselves; None: until `stop`.
+    """
     server = shutil.which("wineserver") or _beside(wine)
     if server is None:
         return
     # No pipes: the services would keep those of the first program open for as long as they live.
-    for command in ([server, "--persistent"], [str(wine), "cmd", "/c", "exit"]):
+    persistent = "--persistent" if seconds is None else f"--persistent={seconds}"
+    for command in ([server, persistent], [str(wine), "cmd", "/c", "exit"]):
         subprocess.run(
             command,
             env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

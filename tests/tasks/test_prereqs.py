@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from visual_studio import lay_portable
 
 from tasks import prereqs
 from tasks.core import long_paths, project
@@ -68,7 +69,18 @@ def test_without_a_compiler_the_command_that_installs_one_is_given(lines):
 def test_the_msvc_profile_is_for_windows(clone, monkeypatch, job):
     monkeypatch.setenv("FFCVWIN_PROFILE", "msvc")
     found = {line.what: line for line in prereqs.look(project.load(clone), job)}
-    assert found["compiler"].detail == "this profile needs Windows; here, use profile=zig"
+    assert "needs Windows; here, run doit profile=msvc-portable" in found["compiler"].detail
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="looks for Visual Studio")
+def test_a_compiler_in_a_folder_is_named(clone, monkeypatch, job, tmp_path):
+    monkeypatch.setenv("FFCVWIN_PROFILE", "msvc-portable")
+    monkeypatch.setenv("BUILDTOOLS", str(lay_portable(tmp_path / "tools")))
+    compiler = {line.what: line for line in prereqs.look(project.load(clone), job)}["compiler"]
+    assert (compiler.state, compiler.detail) == (
+        "ok",
+        f"toolset 14.44.35207, Windows SDK 10.0.26100.0, in {tmp_path / 'tools'}",
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has these settings")

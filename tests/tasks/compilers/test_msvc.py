@@ -39,7 +39,8 @@ def test_of_equal_ones_the_first_is_chosen(machine):
     assert machine.chosen().path == str(first)
 
 
-def test_without_a_compiler_the_one_command_is_named(machine):
+def test_without_a_compiler_the_one_command_is_named(machine, monkeypatch):
+    monkeypatch.setattr(host, "WINDOWS", True)
     with pytest.raises(BuildError) as caught:
         machine.chosen()
     message = caught.value.message
@@ -218,7 +219,9 @@ def test_the_summary_without_a_compiler_says_how_to_get_one(machine, monkeypatch
     assert not ok and "winget install tools" in text
 
 
-def test_the_fingerprint_changes_with_the_compiler_that_would_be_used(machine):
+def test_the_fingerprint_changes_with_the_compiler_that_would_be_used(machine, monkeypatch):
+    monkeypatch.setattr(host, "WINDOWS", True)
+
     def fingerprint() -> dict[str, str]:
         return msvc.fingerprint(machine.variables, machine.root, SETTINGS)
 

@@ -12,16 +12,11 @@ from visual_studio import SCRIPTS, SETTINGS, install, make_program, tools
 
 from dllwhy.errors import DiagnosisError
 from tasks.compilers import msvc, toolchain
+from tasks.compilers.windows_calls import NATIVELY
 from tasks.core.errors import BuildError
 from tasks.core.manifest import Made
 
 on_windows = pytest.mark.skipif(os.name != "nt", reason="needs cmd.exe")
-
-
-@pytest.mark.skipif(os.name == "nt", reason="how it is elsewhere")
-def test_microsofts_compiler_is_for_windows_only(tmp_path, job):
-    with pytest.raises(BuildError, match=r"runs on Windows only.*profile=zig"):
-        msvc.make(SETTINGS, tmp_path, tmp_path / "toolchain", job)
 
 
 # A made-up installation, activated by the real cmd.exe; its cl.exe runs Python code.
@@ -68,7 +63,7 @@ class Machine:
         (self.path / "kit" / "rc.exe").touch()
 
     def make(self) -> Made:
-        return msvc.make(SETTINGS, self.project, self.folder, self.recorder.job)
+        return msvc.make(SETTINGS, self.project, self.folder, None, NATIVELY, self.recorder.job)
 
     def msvc_json(self) -> dict:
         return json.loads((self.folder / "msvc.json").read_text(encoding="utf-8"))
@@ -116,9 +111,12 @@ def test_a_compiler_that_works_is_written_down(machine, monkeypatch):
     }
     assert loaded.path == [str(tools(machine.path)), str(machine.path / "kit")]
     assert loaded.environment.keys() == {"INCLUDE", "VCTOOLSVERSION", "VSINSTALLDIR"}
-    assert loaded.cmake_toolchain_file == ""
+    assert loaded.folders == [str(tools(machine.path)), str(machine.path / "kit")]
+    written = Path(loaded.cmake_toolchain_file).read_text(encoding="utf-8")
+    assert f'set(CMAKE_RC_COMPILER "{(machine.path / "kit" / "rc.exe").as_posix()}")' in written
+    assert "CMAKE_MT" not in written
     assert machine.msvc_json()["chosen"] == made.details["chosen"]
-    assert list(made.files) == ["toolchain.json"]
+    assert sorted(made.files) == ["toolchain.json", "windows.cmake"]
     assert str(machine.path) in made.summary
 
 
