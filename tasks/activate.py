@@ -21,11 +21,13 @@ from tasks.compilers import toolchain
 from tasks.compilers.build_environment import BuildEnvironment
 from tasks.core import host, manifest
 from tasks.core.config import CondaEnvironment
+from tasks.core.errors import BuildError
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.pythons import conda
 from tasks.stage import stage
+from tasks.toolchain import calls
 
 CMD = """\
 @echo off
@@ -135,7 +137,16 @@ def write_scripts(
     Args:
         libraries: names of the staged libraries that a build shall find.
         definitions: preprocessor definitions that they ask for, name -> value.
+
+    Raises:
+        BuildError: what these scripts would set is nothing to the programs of this system.
     """
+    if not calls(project).natively:
+        raise BuildError(
+            "a build with Microsoft's compiler runs in Windows, and no shell of this system can be "
+            'made ready for it; run "doit build --package NAME --compiler msvc", or doit '
+            "profile=zig activate"
+        )
     made = wheel.environment(project, libraries, definitions, files_folder(project))
     if isinstance(project.profile.environment, CondaEnvironment):
         made = in_conda(made, project.environment)

@@ -47,14 +47,13 @@ def build(
     asked = [name for given in package for name in given.split(",") if name]
     if not asked:
         raise BuildError("say what to build: doit build --package NAME[==VERSION] | FILE | FOLDER")
-    kinds = {name: p.toolchain.kind for name, p in project.config.profiles.items()}
+    kinds = {
+        name: profile.toolchain.kind
+        for name, profile in project.config.profiles.items()
+        if isinstance(profile.environment, PortableEnvironment)
+    }
     if compiler and compiler not in kinds.values():
         raise BuildError(f'--compiler: there is no "{compiler}"; it may be zig or msvc')
-    if compiler == "msvc":
-        raise BuildError(
-            "--compiler msvc: doit build has no way to Microsoft's compiler yet; leave it out, and "
-            "zig compiles"
-        )
     versions = list(project.profile.environment.pythons)
     if python and python not in (*versions, "all"):
         raise BuildError(

@@ -57,6 +57,10 @@ def _version(program: Path, job: Job) -> str:
     return finished.tail[0] if finished.tail else f"exit status {finished.status}"
 
 
+# What `tools` says, as parts of what a library depends on.
+_TOOLS = ("compiler", "flags", "environment", "cmake", "programs")
+
+
 def tools(
     recipe: CMakeRecipe, features: dict[str, Path | None], compiler: Toolchain, job: Job
 ) -> dict[str, Any]:
@@ -118,6 +122,23 @@ def _made(
     )
 
 
+def key_of(
+    project: Project, name: str, recipe: CMakeRecipe, features: dict[str, Path | None], job: Job
+) -> Key:
+    """Everything that a library depends on, which is where the store has it.
+
+    Raises:
+        BuildError: its source is not unpacked, or there is no toolchain yet.
+    """
+    source = manifest.read(project.manifest(f"extract:{recipe.artifact}"))
+    if source is None:
+        raise BuildError(
+            f'{recipe.artifact} is not unpacked; run "doit extract:{recipe.artifact}" again'
+        )
+    made_with = tools(recipe, features, toolchain.load(project.toolchain_file), job)
+    return Key(name, ingredients(recipe, features, source.files, made_with))
+
+
 def build_with_cmake(
     project: Project, name: str, recipe: CMakeRecipe, features: dict[str, Path | None], job: Job
 ) -> Made:
@@ -128,14 +149,8 @@ def build_with_cmake(
                 f"{option.program} was not found, so {name} is built without {option.feature}: "
                 f"{option.without}. Install {option.program} and run doit again"
             )
-    source = manifest.read(project.manifest(f"extract:{recipe.artifact}"))
-    if source is None:
-        raise BuildError(
-            f'{recipe.artifact} is not unpacked; run "doit extract:{recipe.artifact}" again'
-        )
+    key = key_of(project, name, recipe, features, job)
     compiler = toolchain.load(project.toolchain_file)
-    made_with = tools(recipe, features, compiler, job)
-    key = Key(name, ingredients(recipe, features, source.files, made_with))
     job.note(
         "\n".join(
             [
@@ -154,7 +169,8 @@ def build_with_cmake(
             if why := store.why_not(key):
                 job.warn(f"{name} is built, it is not in the store as needed: {why}")
             # Objects of two compilers do not mix, and Ninja does not see which one a wrapper calls.
-            tree = f"{compiler.kind}-{compiler.version}-{digest({'recipe': RECIPE, **made_with})}"
+            made_with = {part: key.parts[part] for part in ("recipe", *_TOOLS)}
+            tree = f"{compiler.kind}-{compiler.version}-{digest(made_with)}"
             _build(project, name, recipe, cmake_defines(recipe, features), compiler, tree, job)
             files = manifest.record(prefix)
             store.put(key, prefix, files)

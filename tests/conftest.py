@@ -13,19 +13,19 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tasks.core.job import Job
 
-# What needs no more than a Windows Python, and leaves the clone of the graph alone.
+# What needs no more than a Windows Python, or has a clone of its own: it leaves that of the graph
+# alone.
 WINDOWS = (
     "test_bootstrap_bat.py",
     "test_conda_under_wine.py",
     "test_dllwhy_wheel.py",
+    "test_msvc_portable.py",
     "test_under_wine.py",
 )
 # What reads the products of the full run, and leaves the clone alone as well.
 PRODUCTS = ("test_msvc_graph.py", "test_standin_msvc.py")
-# What has a clone of its own.
-COMPILER = ("test_msvc_portable.py",)
 # The longest begins first; what waits for the full run comes last.
-ORDER = ("graph", "windows", "compiler", "one file", "products")
+ORDER = ("graph", "windows", "one file", "products")
 
 
 def _group(file: str) -> str:
@@ -33,8 +33,6 @@ def _group(file: str) -> str:
         return "one file"
     if file.endswith(WINDOWS):
         return "windows"
-    if file.endswith(COMPILER):
-        return "compiler"
     return "products" if file.endswith(PRODUCTS) else "graph"
 
 

@@ -169,15 +169,25 @@ def _for_msvc(
         given = toolchain.environment.get(variable, "")
         return ";".join([*map(seen, first), *filter(None, [given])])
 
+    def own(variable: str) -> list[str]:
+        return [given] if (given := toolchain.environment.get(variable, "")) else []
+
     lib_folders = [*(library.prefix / "lib" for library in libraries), python / "libs"]
     variables = {
         **toolchain.environment,
         "INCLUDE": folders("INCLUDE", (library.prefix / "include" for library in libraries)),
         "LIB": folders("LIB", lib_folders),
         # Names, which the linker looks up in LIB: no path has to survive its splitting at spaces.
-        "LINK": " ".join(file.name for library in libraries for file in library.files()),
+        "LINK": " ".join(
+            [*own("LINK"), *(file.name for library in libraries for file in library.files())]
+        ),
         # In this variable "#" stands for "=", which cl.exe does not take from there.
-        "CL": subprocess.list2cmdline(f"/D{n}#{value}" for n, value in definitions.items()),
+        "CL": " ".join(
+            [
+                *own("CL"),
+                subprocess.list2cmdline(f"/D{n}#{value}" for n, value in definitions.items()),
+            ]
+        ).strip(),
         # setuptools takes compiler and folders from these variables, and looks for none itself.
         "DISTUTILS_USE_SDK": "1",
         # Messages in English, where that language pack is installed: triage reads them.

@@ -8,6 +8,7 @@ folder tasks.compilers.portable_tools says what an activation would set.
 import itertools
 import json
 import os
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -39,6 +40,7 @@ from tasks.core.job import Job
 from tasks.core.manifest import Made
 
 VSWHERE_SECONDS = 60
+DETERMINISTIC = "/experimental:deterministic"  # without which cl.exe takes no /pathmap
 
 # https://github.com/microsoft/vswhere/wiki; without -products it leaves out Build Tools
 VSWHERE_ARGUMENTS = [
@@ -294,6 +296,11 @@ def _msvc_toolchain(
     }
     others = {name: changes.value(name) for name in (*changes.set, *changes.prepended)}
     others.pop("PATH", None)
+    # As __FILE__, sources below the build folder are named relative to it, wherever that is.
+    # https://learn.microsoft.com/cpp/build/reference/cl-environment-variables
+    named = [f"/pathmap:{calls.seen(folder.parent)}=."] if DETERMINISTIC in settings.flags else []
+    others["CL"] = subprocess.list2cmdline([*settings.flags, *named])
+    others["LINK"] = " ".join(settings.link_flags)
     cmake_file = folder / "windows.cmake"
     cmake_file.write_text(cmake_toolchain(programs), encoding="utf-8", newline="\n")
     sdk = changes.value("WindowsSDKVersion").rstrip("\\")
@@ -306,6 +313,7 @@ def _msvc_toolchain(
         environment=dict(sorted(others.items())),
         compiler_class="msvc",
         path=path,
+        flags=[*settings.flags, *settings.link_flags],
         parts={"Windows SDK": sdk} if sdk else {},
     )
 

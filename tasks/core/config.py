@@ -326,6 +326,7 @@ class MsvcToolchain(Model):
     Args:
         windows_sdk: which one, of several in a portable folder; None for the newest.
         fetch: where it can be had, for those who have none.
+        flags, link_flags: in front of what a build gives cl.exe and link.exe itself.
     """
 
     kind: Literal["msvc"]
@@ -333,6 +334,8 @@ class MsvcToolchain(Model):
     windows_sdk: Annotated[str, StringConstraints(pattern=r"^10\.[\d.]+$")] | None = None
     install: str
     fetch: FetchedCompiler | None = None
+    flags: tuple[str, ...] = ()
+    link_flags: tuple[str, ...] = ()
     runtime: tuple[About, ...] = ()
 
 

@@ -78,8 +78,12 @@ class Start(Protocol):
     def begin(self, project: Project) -> None:
         """Make ready for many Windows programs, one after the other."""
 
-    def with_path(self, folders: Sequence[Path]) -> dict[str, str]:
-        """Variables by which a Windows program finds others in folders first."""
+    def with_path(self, folders: Sequence[str | Path]) -> dict[str, str]:
+        """Variables by which a Windows program finds others in folders first.
+
+        Args:
+            folders: of this system; or, as text, as Windows sees them.
+        """
 
     def drives(self, project: Project) -> dict[str, Path]:
         """Letters of drives that Windows programs see, and what the host has there."""
@@ -121,7 +125,7 @@ class Natively:
     def begin(self, project: Project) -> None:
         """Nothing: Windows runs already."""
 
-    def with_path(self, folders: Sequence[Path]) -> dict[str, str]:
+    def with_path(self, folders: Sequence[str | Path]) -> dict[str, str]:
         return {"PATH": host.environment({}, [str(folder) for folder in folders])["PATH"]}
 
     def drives(self, project: Project) -> dict[str, Path]:
@@ -167,9 +171,10 @@ class UnderWine:
         [program] = self.command()
         wine.keep_server(program, self.environment(project), SERVER_SECONDS)
 
-    def with_path(self, folders: Sequence[Path]) -> dict[str, str]:
+    def with_path(self, folders: Sequence[str | Path]) -> dict[str, str]:
         # Wine puts these in front of the PATH in its registry.
-        return {"WINEPATH": ";".join(self.path(folder) for folder in folders)}
+        seen = [self.path(f) if isinstance(f, Path) else f for f in folders]
+        return {"WINEPATH": ";".join(seen)}
 
     def drives(self, project: Project) -> dict[str, Path]:
         return {"Z": Path("/"), "C": prefix(project) / "drive_c"}

@@ -157,10 +157,15 @@ def _ask(
 def _compiler(
     project: Project, compiler: Toolchain, tree: Path, folder: Path,
     left_out: dict[str, str], job: Job,
-) -> Iterator[tuple[dict[str, str], list[Path]]]:  # fmt: skip
+) -> Iterator[tuple[dict[str, str], list[str | Path]]]:  # fmt: skip
     """The variables of a compiler in the Windows Python, and the folders for PATH."""
     if compiler.kind == "msvc":
-        yield {**compiler.environment, "DISTUTILS_USE_SDK": "1"}, [Path(p) for p in compiler.path]
+        yield {
+            **compiler.environment,
+            "DISTUTILS_USE_SDK": "1",
+            "CC": "cl", "CXX": "cl", "CMAKE_GENERATOR": "Ninja",
+            "VSLANG": "1033",
+        }, [*compiler.path]  # fmt: skip
         return
     zig = project.cache / "zig" / f"ziglang-{compiler.version}" / zig_program().name
     spellings = folder / "headers"

@@ -81,7 +81,8 @@ ECHO = """\
 import json, os, pathlib, sys
 words = sys.argv[1:]
 files = [pathlib.Path(w[3:]).read_text() for w in words if w.startswith("@z:")]
-print(json.dumps([words, files, {n: v for n, v in os.environ.items() if n.startswith("WINE")}]), flush=True)
+variables = {n: v for n, v in os.environ.items() if n.startswith("WINE")}
+print(json.dumps([words, files, variables]), flush=True)
 print("it failed", file=sys.stderr)
 sys.exit(3)
 """
