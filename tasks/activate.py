@@ -141,7 +141,8 @@ def write_scripts(
     Raises:
         BuildError: what these scripts would set is nothing to the programs of this system.
     """
-    if not calls(project).natively:
+    written = scripts(project)
+    if written[0].suffix == ".sh" and not calls(project).natively:
         raise BuildError(
             "a build with Microsoft's compiler runs in Windows, and no shell of this system can be "
             'made ready for it; run "doit build --package NAME --compiler msvc", or doit '
@@ -155,7 +156,6 @@ def write_scripts(
         f"active: {compiler.kind} {compiler.version} for Windows Python {project.target.version}, "
         f"{', '.join(libraries)}"
     )
-    written = scripts(project)
     for script in written:
         if script.suffix == ".cmd":
             text = for_cmd(made, script.parent, summary).replace("\n", "\r\n")

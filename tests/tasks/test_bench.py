@@ -38,7 +38,10 @@ def test_without_a_build_it_says_what_to_run(empty):
 
 def test_a_build_that_there_is_not_is_named_with_the_command_that_makes_it(empty):
     missing = product.missing_of(empty, ["zig"])
-    assert missing == {"FFCV (msvc), Windows": "not built here: doit profile=msvc"}
+    assert missing == {
+        f"FFCV ({name}), Windows": f"not built here: doit profile={name}"
+        for name in ("msvc", "msvc-portable")
+    }
 
 
 def test_a_host_without_a_compiler_is_told_what_to_install(monkeypatch):
