@@ -24,7 +24,8 @@ from standin.request import (
 # Options that change nothing here: warnings, runtime, debugging, optimization.
 _IGNORED = re.compile(
     r"nologo|W\d|Wall|WX?|w[deo]?\d*|E?H\w+-?|GL-?|G[A-Za-z]\w*-?|M[DTP]d?\d*|O[a-z1]\w*-?|Z\w*|"
-    r"F[SdAampr].*|fp:.*|utf-8|permissive-?|bigobj|diagnostics:.*|R\w+|J|sdl-?|Q\w+.*"
+    r"F[SdAampr].*|fp:.*|utf-8|permissive-?|bigobj|diagnostics:.*|experimental:.*|pathmap:.*|"
+    r"R\w+|J|sdl-?|Q\w+.*"
 )
 
 
