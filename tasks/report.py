@@ -1,6 +1,6 @@
 """report - what was built, from what, and how it was checked, as one HTML file to give to people.
 
-    manifests + times + verify/*.json + wheels -> build/.../report.html
+    manifests + times + verify/*.json + bench/*.json + wheels -> build/.../report.html
 
 It tells what is there when it is asked, and builds nothing.
 """
@@ -13,14 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks import dist, verify
+from tasks import bench, dist, verify
+from tasks.benchmarks import tables
 from tasks.core import manifest, times
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.pages import page
 from tasks.pages.graph_picture import Node, duration
-from tasks.pages.page import Check, Input, Report, Row, Wheel
+from tasks.pages.page import Check, Input, Report, Row, Speed, Wheel
 from tasks.stage import StageAction, stage
 from tasks.wheels import contents
 
@@ -150,6 +151,18 @@ def _wheels(project: Project) -> list[Wheel]:
     return sorted(found, key=lambda wheel: (not wheel.parts, wheel.name))
 
 
+def _speed(project: Project) -> list[Speed]:
+    """What doit bench has measured, if it has."""
+    found = []
+    for data in bench.read_all(project):
+        try:
+            head, *rows = tables.table(data, whole=True)
+            found.append(Speed(tables.TITLES[data["part"]], head, rows, tables.about(data)))
+        except (KeyError, TypeError, ValueError):  # of another version
+            continue
+    return found
+
+
 def _inputs(project: Project) -> list[Input]:
     """The archives that were fetched, and from where."""
     found = []
@@ -217,6 +230,7 @@ def gather(project: Project, stages: Sequence[Stage]) -> Report:
         use=_use(project, wheels),
         closure=_json(verify.report_file(project, "closure")),
         checks=checks,
+        speed=_speed(project),
         inputs=_inputs(project),
         versions=trip.get("versions", {}),
     )

@@ -29,12 +29,16 @@ def _head(data: Mapping[str, Any]) -> list[str]:
     return ["what", "who", "median", "middle half", f"speed, {data['reference']} = 1"]
 
 
-def table(data: Mapping[str, Any]) -> list[list[str]]:
-    """A part's table: its head, and a line each; what is the same as above is left out."""
+def table(data: Mapping[str, Any], *, whole: bool = False) -> list[list[str]]:
+    """A part's table: its head, and a line each.
+
+    Args:
+        whole: say what it is in each line, also where it is the same as above.
+    """
     lines, last = [_head(data)], None
     for row in data["rows"]:
         cells = _cells(row)
-        lines.append(["" if cells[0] == last else cells[0], *cells[1:]])
+        lines.append(["" if cells[0] == last and not whole else cells[0], *cells[1:]])
         last = cells[0]
     return lines
 

@@ -49,6 +49,16 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Speed:
+    """What a benchmark measured: a table, and on what it was measured, in sentences."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    about: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Input:
     """An archive that went in: where it came from, its size in bytes and its sha256."""
 
@@ -78,6 +88,7 @@ class Report:
     use: Mapping[str, str] = field(default_factory=dict)
     closure: Sequence[Mapping[str, Any]] | None = None
     checks: Mapping[str, Sequence[Check]] = field(default_factory=dict)
+    speed: Sequence[Speed] = ()
     inputs: Sequence[Input] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -233,6 +244,19 @@ def _checks(report: Report) -> str:
     return _section("checks", "What was checked", *parts)
 
 
+def _speed(report: Report) -> str:
+    parts = []
+    for part in report.speed:
+        rows = ([escape(cell) for cell in row] for row in part.rows)
+        about = "<br>".join(map(escape, part.about))
+        parts.append(
+            f"<h3>{escape(part.title)}</h3>"
+            f"{_table(part.title, part.columns, rows, number=range(2, len(part.columns)))}"
+            f"<p class=quiet>{about}</p>"
+        )
+    return _section("speed", "How fast it is", *parts)
+
+
 def _inputs(report: Report) -> str:
     rows = (
         (
@@ -262,6 +286,7 @@ def render(report: Report) -> str:
         "graph": ("The graph", _graph(report)),
         "dlls": ("DLLs", _tree(report)),
         "checks": ("Checks", _checks(report) if report.checks else ""),
+        "speed": ("Speed", _speed(report) if report.speed else ""),
         "inputs": ("What went in", _inputs(report) if report.inputs else ""),
     }
     links = "".join(

@@ -7,6 +7,7 @@ import pytest
 from wheel_files import MEMBERS, write_wheel
 
 from tasks import dist, report, verify
+from tasks.benchmarks import measure
 from tasks.core import manifest, times
 from tasks.core.manifest import Made
 from tasks.core.project import load
@@ -126,3 +127,26 @@ def test_times_are_kept_from_run_to_run(tmp_path):
 def test_damaged_times_are_no_times(tmp_path):
     (tmp_path / times.NAME).write_text("[1", encoding="utf-8")
     assert times.read(tmp_path) == {}
+
+
+def test_what_bench_measured_is_told_and_what_it_cannot_read_is_not(project):
+    folder = project.build / "bench"
+    folder.mkdir(parents=True)
+    rows = measure.rows("imdecode", "us", {"one": [4.0], "two": [8.0]}, "one")
+    measured = {
+        "part": "product",
+        "size": "full",
+        "command": "doit bench",
+        "measured": "today",
+        "machine": {"processor": "A processor", "threads": 2, "system": "Linux"},
+        "load": [None, None],
+        "reference": "one",
+        "rows": measure.as_data(rows),
+        "missing": {"three": "it is not here"},
+    }
+    (folder / "product.json").write_text(json.dumps(measured), encoding="utf-8")
+    (folder / "loading.json").write_text('{"part": "loading"}', encoding="utf-8")
+    [speed] = report.gather(project, []).speed
+    assert [row[:2] for row in speed.rows] == [["imdecode", "one"], ["imdecode", "two"]]
+    assert speed.rows[1][4] == "0.50 (0.50 to 0.50)"
+    assert "Not measured: three (it is not here)." in speed.about

@@ -74,7 +74,7 @@ def test_the_verdict_is_as_good_as_the_worst(states, checks, word):
 
 
 def test_a_section_without_content_is_left_out():
-    text = page.render(made_up(wheels=[], closure=None, checks={}, inputs=[], use={}))
+    text = page.render(made_up(wheels=[], closure=None, checks={}, speed=[], inputs=[], use={}))
     assert re.findall(r'<section id="(\w+)"', text) == ["graph"]
 
 
