@@ -19,8 +19,8 @@ COMMON = {"batch": 64, "to": 224}
 SIZES: dict[str, dict[str, Any]] = {
     "small": {"images": 64, "rounds": 1, "formats": ["jpg"], "sides": [256], "workers": [1]},
     "full": {
-        "images": 1024,
-        "rounds": 5,
+        "images": 512,
+        "rounds": 3,
         "formats": ["jpg", "raw"],
         "sides": [256, 512],
         "workers": [1, 2],
