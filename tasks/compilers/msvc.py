@@ -336,13 +336,10 @@ def cmake_toolchain(programs: Mapping[str, str]) -> str:
     return _CMAKE + "\n".join([*lines, ""])
 
 
-# Debug information in files of its own is written by mspdbsrv.exe, which serves one user's session
-# and not a build that is done beside others (C1902 under Wine); nothing here has any.
 _CMAKE = """\
 set(CMAKE_SYSTEM_NAME Windows)
 set(CMAKE_SYSTEM_PROCESSOR AMD64)
-set(CMAKE_POLICY_DEFAULT_CMP0141 NEW)
-set(CMAKE_MSVC_DEBUG_INFORMATION_FORMAT "")
+# Its trials too have no debug information: under Wine cl.exe cannot hand it to mspdbsrv.exe (C1902).
 set(CMAKE_TRY_COMPILE_CONFIGURATION Release)
 # rc.exe is called by itself, not by cmcldeps, which is a program of Windows.
 set(CMAKE_NINJA_CMCLDEPS_RC OFF)
