@@ -87,7 +87,9 @@ def _elsewhere(
         words += ["--package", str(source.local_path(name, base) or name)]
     for requirement in requires:
         words += ["--requires", requirement]
-    command = [sys.executable, "-m", "tasks", f"profile={profile}", f"python={version}", "build"]
+    accepted = ["accept_msvc_licence=yes"] if project.accept_msvc_licence else []
+    settings = [f"profile={profile}", f"python={version}", *accepted]
+    command = [sys.executable, "-m", "tasks", *settings, "build"]
     return subprocess.run([*command, *words], cwd=project.root, check=False).returncode == 0
 
 

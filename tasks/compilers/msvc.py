@@ -339,7 +339,7 @@ def cmake_toolchain(programs: Mapping[str, str]) -> str:
 _CMAKE = """\
 set(CMAKE_SYSTEM_NAME Windows)
 set(CMAKE_SYSTEM_PROCESSOR AMD64)
-# Its trials too have no debug information: under Wine cl.exe cannot hand it to mspdbsrv.exe (C1902).
+# No debug information in its trials: under Wine cl.exe cannot hand it to mspdbsrv.exe (C1902).
 set(CMAKE_TRY_COMPILE_CONFIGURATION Release)
 # rc.exe is called by itself, not by cmcldeps, which is a program of Windows.
 set(CMAKE_NINJA_CMCLDEPS_RC OFF)
