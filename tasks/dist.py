@@ -168,7 +168,7 @@ def finished(
 ) -> tuple[str, Members]:
     """The members of the wheel to give away, from those of the repaired one; and its version."""
     package = project.config.packages[name]
-    build = package.build
+    build = package.compiled
     parts = [*library_parts(project, build, members), *runtime_parts(project)] if build else []
     patches = patches_of(project, package)
     used = tools(project) if build else {}
@@ -223,7 +223,7 @@ def make(project: Project, name: str, about: AboutPackage, job: Job) -> Made:
     folder.mkdir(parents=True)
     wheel = wheel_file(project, name)
     work = folder / "repaired"
-    if project.config.packages[name].build:
+    if project.config.packages[name].compiled:
         work.mkdir()
         wheel = repaired(project, wheel, work, job)
     version, members = finished(project, name, about, contents.read(wheel))
@@ -290,13 +290,14 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
         package = project.config.packages[name]
         abouts: dict[str, About | None] = {}
         needs = [f"wheel:{name}" if package.build else f"fetch:{package.artifact}"]
-        patches: list[str] = []
-        if package.build:
+        patches = (
+            [patch for patch, on in package.build.patches.items() if on] if package.build else []
+        )
+        if package.compiled:
             libraries = project.profile.libraries
             needs += ["toolchain", "env:python", *(f"libs:{library}" for library in libraries)]
             abouts = {library: project.config.libraries[library].about for library in libraries}
             abouts |= {about.name: about for about in project.profile.toolchain.runtime}
-            patches = [patch for patch, on in package.build.patches.items() if on]
         texts = {f for a in (about, *abouts.values()) if a for f in a.license_files}
         yield stage(
             project,

@@ -69,8 +69,12 @@ def copy_dlls(files: Iterable[Path], folder: Path) -> list[Placed]:
 
 def extensions(project: Project) -> list[Path]:
     """The installed extension modules that were built here."""
-    builds = (project.config.packages[name].build for name in project.profile.packages)
-    return [project.site_packages / extension_file(b, project) for b in builds if b]
+    builds = (project.config.packages[name].compiled for name in project.profile.packages)
+    return [
+        project.site_packages / extension_file(build.extension, project)
+        for build in builds
+        if build and build.extension
+    ]
 
 
 def search_folders(project: Project) -> list[Path]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from tasks.compilers.zig import zig_program
 from tasks.core import host
 from tasks.core.config import CondaEnvironment, PortableEnvironment
 from tasks.core.project import Project
@@ -97,7 +98,7 @@ def _wine(project: Project) -> Iterator[dict[str, Any]]:
         project,
         "env:wine",
         "make an empty Windows to run it in, and a command to start it",
-        partial(windows_python.make_wine, project, program),
+        partial(windows_python.make_wine, project, program, zig_program()),
         settings={
             "wine": program,
             "settings": project.config.wine,
@@ -105,6 +106,7 @@ def _wine(project: Project) -> Iterator[dict[str, Any]]:
             # The prefix and the launcher hold its path: in a clone that was moved they are stale.
             "folder": project.build,
         },
+        needs=[f"extract:{project.config.wine.system32}"],
         owns=[windows_python.prefix(project), windows_python.HERE.launcher(project)],
     )
 

@@ -29,6 +29,7 @@ from tasks.core.progress import ProgressCallback
 from tasks.core.project import Project
 from tasks.core.urls import file_name
 from tasks.downloads import download, index
+from tasks.pythons import windows_python
 from tasks.stage import stage
 
 
@@ -196,6 +197,8 @@ def artifacts_of(project: Project) -> dict[str, Artifact]:
     names += [config.packages[package].artifact for package in profile.packages]
     if compiler := compiler_artifact(project):
         names.append(compiler)
+    if windows_python.HERE.needs_wine:
+        names.append(config.wine.system32)
     return {name: config.artifacts[name] for name in dict.fromkeys(names)}
 
 

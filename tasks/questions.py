@@ -17,6 +17,7 @@ Without --env the question is about the environment that was built here.
 """
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -168,6 +169,12 @@ def _import(project: Project, module: str, as_json: bool) -> bool:
     data = [{**asdict(comparison), "agrees": comparison.agrees} for comparison in compared]
     status = 0 if all(comparison.agrees for comparison in compared) else 1
     shown = _show(Answer(status, data, lambda: _comparison_table(compared, project)), as_json)
+    for importer, name in loadtrace.borrowed(events):
+        print(
+            f"{importer} got Wine's own {name}, which a clean Windows has not: it loads here, and "
+            f"there only with a {name} of its package's",
+            file=sys.stderr if as_json else sys.stdout,
+        )
     if finished.status:
         raise BuildError(f"import {module} failed", log=job.log, tail=finished.tail[-3:])
     return shown

@@ -40,9 +40,9 @@ def wheel_folder(project: Project, package: str) -> Path:
     return project.build / "wheels" / package
 
 
-def extension_file(build: Build, project: Project) -> Path:
-    """The extension module's file inside a wheel or site-packages."""
-    return Path(*build.extension.split(".")).with_suffix(project.target.extension_suffix)
+def extension_file(extension: str, project: Project) -> Path:
+    """The file of an extension module, by its dotted name, inside a wheel or site-packages."""
+    return Path(*extension.split(".")).with_suffix(project.target.extension_suffix)
 
 
 def environment(
@@ -98,7 +98,33 @@ def building_python(project: Project, compiler: Toolchain) -> Path:
     return Path(sys.executable)
 
 
-def build_wheel(project: Project, name: str, build: Build, job: Job) -> Made:
+def pack_wheel(project: Project, name: str, patches: int, job: Job) -> Made:
+    """Pack the patched tree of a wheel again, with a new RECORD.
+
+    Args:
+        patches: how many were applied.
+    """
+    folder = wheel_folder(project, name)
+    remove_tree(folder)
+    folder.mkdir(parents=True)
+    process.run(
+        [sys.executable, "-m", "wheel", "pack", source.source_folder(project, name),
+         "--dest-dir", folder],
+        log=job.log, cwd=folder, line=job.line, timeout=TIMEOUT,
+        # What is packed is the same, whenever it is.
+        env=host.environment({"SOURCE_DATE_EPOCH": "315532800"}),
+    )  # fmt: skip
+    [made] = folder.glob("*.whl")
+    return Made(
+        f"{made.name}; {patches} patches",
+        where=made,
+        root=folder,
+        files=manifest.record(folder, [made]),
+        details={"wheel": made.name},
+    )
+
+
+def build_wheel(project: Project, name: str, build: Build, extension: str, job: Job) -> Made:
     """Build a package's wheel for the target Python.
 
     Raises:
@@ -139,17 +165,17 @@ def build_wheel(project: Project, name: str, build: Build, job: Job) -> Made:
         [built] = output.glob("*.whl")
     final = folder / built.name
     rename(built, final)
-    extension = _unpack_extension(final, extension_file(build, project), folder)
+    module = _unpack_extension(final, extension_file(extension, project), folder)
     for leftover in (tree, output, files):
         shutil.rmtree(leftover, ignore_errors=True)
     imports = ", ".join(
-        n for n in pe.read_pe(extension).imports if not n.lower().startswith("api-ms-")
+        n for n in pe.read_pe(module).imports if not n.lower().startswith("api-ms-")
     )
     return Made(
         f"{final.name}; imports {imports}",
         where=final,
         root=folder,
-        files=manifest.record(folder, [final, extension]),
+        files=manifest.record(folder, [final, module]),
         details={"wheel": final.name, "environment": project.shown(saved)},
     )
 
@@ -185,11 +211,22 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
         build = project.config.packages[name].build
         if build is None:
             continue
+        if build.extension is None:
+            yield stage(
+                project,
+                f"wheel:{name}",
+                f"pack the wheel of {name} with our patches",
+                partial(pack_wheel, project, name, sum(build.patches.values())),
+                settings={},
+                needs=[f"source:{name}"],
+                owns=[wheel_folder(project, name)],
+            )
+            continue
         yield stage(
             project,
             f"wheel:{name}",
             f"build the wheel of {name}",
-            partial(build_wheel, project, name, build),
+            partial(build_wheel, project, name, build, build.extension),
             recipe=3,
             settings={
                 "libraries": {n: project.recipe(n).link for n in build.libraries},

@@ -6,14 +6,13 @@ envs/runner.txt, so that doit, its tasks and their tests run as they do there.
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pe_files import zig
 from support import ROOT, cache, path_for_windows
 
+from tasks.compilers import zig
 from tasks.core import config_file, host, long_paths
 from tasks.core.config import Wine
 from tasks.core.job import Job
@@ -21,15 +20,6 @@ from tasks.pythons import portable, wine
 
 VERSION = "3.11"
 PACKAGES = Path("Lib", "site-packages")
-
-# Programs made by Rust ask this DLL of every Windows since 7 for random numbers; Wine 8 lacks it.
-# https://learn.microsoft.com/windows/win32/seccng/processprng
-BCRYPTPRIMITIVES = """\
-unsigned char __declspec(dllimport) __stdcall SystemFunction036(void *buffer, unsigned long size);
-__declspec(dllexport) int ProcessPrng(unsigned char *data, unsigned long long size) {
-    return SystemFunction036(data, (unsigned long)size);
-}
-"""
 
 
 @dataclass(frozen=True)
@@ -126,18 +116,20 @@ def install(python: Path, *options: str | Path) -> None:
     )  # fmt: skip
 
 
-def make_runner(python: Path, folder: Path, job: Job) -> WindowsRunner:
+def make_runner(python: Path, dlls: Path, folder: Path, job: Job) -> WindowsRunner:
     """Lay down a Windows runner, or take the one that an earlier run of the tests made.
 
     Args:
         python: the folder of a Windows Python; what is in its site-packages is left behind.
+        dlls: the folder of those that take the place of Wine's own.
         folder: where the runner goes.
     """
     requirements = ROOT / "envs" / "runner.txt"
     settings = config_file.load(ROOT / "config.yaml").wine
     runner = WindowsRunner(folder / "Python 3.11" / "python.exe", folder / "wine", settings)
     stamp = folder / "requirements.txt"
-    if stamp.is_file() and stamp.read_bytes() == requirements.read_bytes():
+    made_of = requirements.read_text(encoding="utf-8") + wine.REGISTRY + repr(settings)
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == made_of:
         return runner
     shutil.rmtree(folder, ignore_errors=True)
     copy_python(python, runner.python.parent)
@@ -147,27 +139,10 @@ def make_runner(python: Path, folder: Path, job: Job) -> WindowsRunner:
     shutil.copytree(programs, runner.python.parent / "Scripts", dirs_exist_ok=True)
     program = wine.find()
     assert program is not None
-    wine.make_prefix(program, settings, runner.prefix, job)
+    wine.make_prefix(program, settings, runner.prefix, dlls, zig.zig_program(), job)
     # As Windows' own setting is on every machine of a developer.
     long = ["reg", "add", rf"HKLM\{long_paths.KEY}", "/v", long_paths.VALUE]
     done = runner.run([*long, "/t", "REG_DWORD", "/d", "1", "/f"], cwd=folder)
     assert done.returncode == 0, done.stdout
-    _make_bcryptprimitives(runner.prefix / "drive_c" / "windows" / "system32")
-    stamp.write_bytes(requirements.read_bytes())
+    stamp.write_text(made_of, encoding="utf-8")
     return runner
-
-
-def _make_bcryptprimitives(system32: Path) -> None:
-    """Make the DLL if Wine brings none; without a C runtime, as that takes zig minutes to build."""
-    if (system32 / "bcryptprimitives.dll").exists():
-        return
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        (folder / "prng.c").write_text(BCRYPTPRIMITIVES, encoding="utf-8")
-        definition = 'LIBRARY "advapi32.dll"\nEXPORTS\n SystemFunction036\n'
-        (folder / "advapi32.def").write_text(definition, encoding="utf-8")
-        zig(folder, "dlltool", "-m", "i386:x86-64", "-d", "advapi32.def", "-l", "advapi32.lib")
-        zig(folder, "cc", "-target", "x86_64-windows-gnu", "-O1", "-c", "prng.c", "-o", "prng.obj")
-        options = ["/lldmingw", "/dll", "/noentry", "/out:bcryptprimitives.dll"]
-        zig(folder, "lld-link", *options, "prng.obj", "advapi32.lib")
-        shutil.copy(folder / "bcryptprimitives.dll", system32)

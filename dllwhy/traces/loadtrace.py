@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import Literal
 
-from dllwhy import loader, windows
+from dllwhy import loader, pe, windows
 from dllwhy.flavour import Environment
 from dllwhy.loader import Loaded
 from dllwhy.search import find
@@ -169,6 +169,26 @@ def compare(events: Iterable[Event], environment: Environment) -> list[Compariso
             predicted, state = _predict(module, environment, state)
             comparisons += _beside(predicted, run, f"LoadLibrary: {module.name}", builtin)
     return comparisons
+
+
+def borrowed(events: Iterable[Event]) -> list[tuple[str, str]]:
+    """DLLs of Wine's own that modules are linked to and got, and that a clean Windows has not.
+
+    Such a module loads here and not there.
+
+    Returns:
+        (file name of the module, name of the DLL), in the order in which they were loaded.
+    """
+    events = [event for event in events if event.kind == "load"]
+    clean = windows.system_dlls("x64", "11")
+    lent = {_name(event.path) for event in events if event.builtin} - clean
+    found = []
+    for file in (_host(event.path) for event in events if not event.builtin):
+        if lent and file.is_file():
+            read = pe.read_pe(file)
+            names = [windows.dll_name(name) for name in (*read.imports, *read.delay_imports)]
+            found += [(file.name, name) for name in names if name in lent]
+    return found
 
 
 def _predict(

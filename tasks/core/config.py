@@ -186,12 +186,16 @@ class Library(Model):
 
 
 class Build(Model):
-    """What a package's own build back end needs from us."""
+    """What a package's own build back end needs from us.
+
+    Args:
+        extension: None: nothing is compiled. The artifact is a wheel, which is packed again.
+    """
 
     patches: dict[str, bool] = {}
     libraries: tuple[str, ...] = ()
     definitions: dict[str, str] = {}
-    extension: str
+    extension: str | None = None
 
 
 class AboutPackage(About):
@@ -216,6 +220,11 @@ class Package(Model):
     artifact: str
     about: AboutPackage | None = None
     build: Build | None = None
+
+    @property
+    def compiled(self) -> Build | None:
+        """How it is built, if a compiler takes part in that."""
+        return self.build if self.build and self.build.extension else None
 
 
 class Dist(Model):
@@ -293,7 +302,7 @@ class Verify(Model):
 class Wine(Model):
     """How Wine must be set up so that it hides nothing (docs: README, "Honest Wine")."""
 
-    native_dlls: tuple[str, ...]
+    system32: str
     disabled_dlls: tuple[str, ...]
     environment: dict[str, str] = {}
 

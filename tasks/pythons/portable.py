@@ -8,6 +8,7 @@ this one.
 """
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Collection, Sequence
@@ -57,8 +58,16 @@ def make_python(project: Project, artifact: str, job: Job) -> Made:
     )
 
 
+_CXX_RUNTIME = re.compile(
+    r"((msvcp|concrt|vccorlib|vcomp|vcamp)140.*|vcruntime140_threads)\.dll", re.IGNORECASE
+)
+
+
 def lay_down(project: Project, artifact: str, target: Path) -> None:
-    """Copy an unpacked Windows Python without the packages that its distributor added.
+    """Copy an unpacked Windows Python without what its distributor added: packages, a C++ runtime.
+
+    python.org's Python has none beside python.exe, and torch crashes with one that is older than
+    its own compiler (c10.dll: WinError 998); the packages bring it.
 
     Raises:
         BuildError: it is another Python than the one that the build is for.
@@ -74,7 +83,7 @@ def lay_down(project: Project, artifact: str, target: Path) -> None:
     def added(folder: str, names: list[str]) -> set[str]:
         relative = Path(folder).relative_to(source).as_posix()
         if relative == ".":
-            return {"Scripts"} & set(names)
+            return ({"Scripts"} & set(names)) | {n for n in names if _CXX_RUNTIME.fullmatch(n)}
         return set(names) if relative == "Lib/site-packages" else {"__pycache__"} & set(names)
 
     with made_whole(target) as temporary:

@@ -267,13 +267,14 @@ def needed_to_run(project: Project) -> list[str]:
     ]
 
 
-def make_wine(project: Project, program: Path | None, job: Job) -> Made:
+def make_wine(project: Project, program: Path | None, zig: Path, job: Job) -> Made:
     """Make the Wine prefix and the launcher; without Wine, say so."""
     if program is None:
         return Made(f"wine not found; {wine.INSTALL_HINT}", status="not run")
     folder = prefix(project)
     settings = project.config.wine
-    wine.make_prefix(program, settings, folder, job)
+    dlls = project.source_tree(settings.system32)
+    native = wine.make_prefix(program, settings, folder, dlls, zig, job)
     variables = wine.variables(settings, folder)
     script = HERE.launcher(project)
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
@@ -286,9 +287,9 @@ def make_wine(project: Project, program: Path | None, job: Job) -> Made:
     script.write_text(text, encoding="utf-8", newline="\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     return Made(
-        "an empty Windows, with the real runtime DLLs or none",
+        f"an empty Windows; {len(native)} of Wine's own DLLs that it has not are switched off",
         where=script,
         root=project.build,
         # The rest of a prefix changes whenever Windows programs run in it.
-        files=manifest.record(project.build, [script, folder / "no-crash-dialog.reg"]),
+        files=manifest.record(project.build, [script, folder / wine.SETTINGS]),
     )

@@ -1,9 +1,10 @@
 """Honest Wine: Windows programs on this machine, without help that a clean Windows lacks.
 
-By default Wine 8 uses copies of its own of msvcr100, vcruntime140, msvcp140 and others, even
+By default Wine uses copies of its own of msvcr100, vcruntime140, msvcp140 and others, even
 where the real ones lie beside python.exe. A missing DLL then goes unnoticed, and C++
-exceptions can crash. WINEDLLOVERRIDES "=n" (native only) makes it load the real files or
-fail (https://gitlab.winehq.org/wine/wine/-/wikis/Wine-User's-Guide#wine-dll-overrides).
+exceptions can crash. The override "native" makes it load the real files or fail
+(https://gitlab.winehq.org/wine/wine/-/wikis/Wine-User's-Guide#wine-dll-overrides). Overrides
+stand in the prefix's registry: whatever runs in it is held to them.
 """
 
 import os
@@ -18,6 +19,7 @@ from tasks.core.config import Wine
 from tasks.core.errors import BuildError
 from tasks.core.files import made_whole
 from tasks.core.job import Job
+from tasks.pythons import system32
 
 INSTALL_HINT = "on Debian or Ubuntu: sudo apt-get install wine wine64"
 
@@ -32,8 +34,11 @@ Windows Registry Editor Version 5.00
 
 [HKEY_CURRENT_USER\\Software\\Wine\\WineDbg]
 "ShowCrashDialog"=dword:00000000
+
+[HKEY_CURRENT_USER\\Software\\Wine\\DllOverrides]
 """
 
+SETTINGS = "settings.reg"  # what regedit was given, in the prefix
 PREFIX_TIMEOUT = 300
 
 
@@ -44,13 +49,12 @@ def find() -> Path | None:
 
 def variables(settings: Wine, prefix: Path) -> dict[str, str]:
     """The environment variables of an honest run."""
-    native = ",".join(settings.native_dlls)
     disabled = ",".join(settings.disabled_dlls)
     return {
         "WINEPREFIX": str(prefix),
         "WINEARCH": "win64",
         "WINEDEBUG": "-all",
-        "WINEDLLOVERRIDES": f"{native}=n;{disabled}=",
+        "WINEDLLOVERRIDES": f"{disabled}=",
         # Paths with letters beyond ASCII need a UTF-8 locale.
         "LC_ALL": "C.UTF-8",
         # Wine links Documents and others to folders of the same name in HOME.
@@ -68,30 +72,46 @@ def environment(settings: Wine, prefix: Path) -> dict[str, str]:
     return kept | variables(settings, prefix)
 
 
-def make_prefix(wine: Path, settings: Wine, prefix: Path, job: Job) -> None:
+def make_prefix(
+    wine: Path, settings: Wine, prefix: Path, dlls: Path, zig: Path, job: Job
+) -> list[str]:
     """Make a Wine prefix (an empty Windows), whole or not at all.
+
+    Args:
+        dlls: the folder of those that take the place of Wine's own in System32.
+        zig: the compiler, for what Wine lacks.
+
+    Returns:
+        the DLLs, without ".dll", that are native or missing in it.
 
     Raises:
         BuildError: Wine cannot make one.
     """
     with made_whole(prefix) as temporary:
         env = environment(settings, temporary)
-        script = temporary / "no-crash-dialog.reg"
-        script.write_text(REGISTRY, encoding="utf-8", newline="\r\n")
+        run = partial(
+            process.run,
+            log=job.log, cwd=temporary, env=env, timeout=PREFIX_TIMEOUT, line=job.line,
+            end_rest=partial(stop, wine, env),
+        )  # fmt: skip
         try:
-            for arguments in (["wineboot", "--init"], ["regedit", "/S", script.name]):
-                process.run(
-                    [wine, *arguments],
-                    log=job.log, cwd=temporary, env=env, timeout=PREFIX_TIMEOUT, line=job.line,
-                    end_rest=partial(stop, wine, env),
-                )  # fmt: skip
+            run([wine, "wineboot", "--init"])
+            folder = temporary / "drive_c" / "windows" / "system32"
+            if not (folder / "kernel32.dll").is_file():
+                raise BuildError(
+                    f"Wine made no prefix; see the log. Is wine64 installed? ({INSTALL_HINT})",
+                    log=job.log,
+                )
+            native = system32.not_in_windows(folder) + system32.put(dlls, folder)
+            system32.make_bcryptprimitives(zig, folder, job)
+            overrides = "".join(f'"{name}"="native"\n' for name in native)
+            (temporary / SETTINGS).write_text(
+                REGISTRY + overrides, encoding="utf-8", newline="\r\n"
+            )
+            run([wine, "regedit", "/S", SETTINGS])
         finally:
             stop(wine, env, wait=True)
-        if not (temporary / "system.reg").is_file():
-            raise BuildError(
-                f"Wine made no prefix; see the log. Is wine64 installed? ({INSTALL_HINT})",
-                log=job.log,
-            )
+    return native
 
 
 def keep_server(wine: Path, env: Mapping[str, str], seconds: int | None = None) -> None:

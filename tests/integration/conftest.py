@@ -42,7 +42,7 @@ def laid_down(testrun_uid: str) -> Clone:
     with FileLock(stamp.with_suffix(".lock")):
         if not stamp.is_file() or stamp.read_text(encoding="utf-8") != testrun_uid:
             made.restore()
-            run = made.doit("env:python")
+            run = made.doit("env:python", "extract:ucrtbase")
             _check_reachable(run)
             assert run.status == 0, run.output
             stamp.write_text(testrun_uid, encoding="utf-8")
@@ -124,8 +124,9 @@ def windows_runner(
 ) -> Iterator[WindowsRunner]:
     """A Windows Python with the runner's packages, under Wine; one for each process."""
     job = Recorder(tmp_path_factory.mktemp("runner")).job
+    dlls = laid_down.build / "extracted" / "ucrtbase"
     folder = ROOT / "build" / "tests" / f"Windows runner {worker_id}"
-    made = make_runner(laid_down.build / "env", folder, job)
+    made = make_runner(laid_down.build / "env", dlls, folder, job)
     made.keep_server()
     yield made
     made.stop()

@@ -7,7 +7,7 @@ from pe_files import make_dll, make_python
 
 from dllwhy.flavour import detect_environment
 from dllwhy.traces import loadtrace
-from dllwhy.traces.loadtrace import Event, compare, parse
+from dllwhy.traces.loadtrace import Event, borrowed, compare, parse
 
 # What Wine 8 wrote for `import _ssl` in python.org's Python, shortened.
 WINE = r"""
@@ -132,3 +132,19 @@ def test_dlls_that_running_code_loads_are_compared_and_stay_loaded(python: Path)
     comparisons = compare(events, detect_environment(python))
     assert all(c.agrees for c in comparisons)
     assert {c.request for c in comparisons} == {"LoadLibrary: big.dll", "m.pyd"}
+
+
+def test_a_dll_that_only_wine_has_is_told_with_the_module_that_got_it(python: Path) -> None:
+    module = make_dll(python / "p" / "m.pyd", ["ZLIB1.dll", "KERNEL32.dll"])
+    other = make_dll(python / "p" / "n.pyd", ["KERNEL32.dll"])
+    lent = [
+        Event("load", f"C:\\windows\\system32\\{name}.dll", builtin=True)
+        for name in ("zlib1", "kernel32", "wined3d")
+    ]
+    assert borrowed([*lent, load(module), load(other)]) == [("m.pyd", "zlib1.dll")]
+
+
+def test_windows_own_dlls_are_nobodys_loan(python: Path) -> None:
+    module = make_dll(python / "p" / "m.pyd", ["KERNEL32.dll"])
+    kernel32 = Event("load", "C:\\windows\\system32\\kernel32.dll", builtin=True)
+    assert borrowed([kernel32, load(module)]) == []
