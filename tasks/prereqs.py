@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from tasks.core.config import CMakeRecipe, CondaEnvironment, MsvcToolchain
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
-from tasks.pythons import micromamba, windows_python, wine
+from tasks.pythons import gpu, micromamba, windows_python, wine
 from tasks.stage import stage
 
 
@@ -43,12 +42,12 @@ def _nvidia() -> Line:
     program = host.program("nvidia-smi")
     if program is None:
         return Line("NVIDIA driver", "info", "not found; PyTorch will use the CPU")
-    query = [str(program), "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
+    gpus = gpu.ask(program)
+    if gpus is None:
         return Line("NVIDIA driver", "info", "nvidia-smi is there but gives no answer")
-    return Line("NVIDIA driver", "ok", "; ".join(done.stdout.split("\n")).strip("; "))
+    if not gpus:
+        return Line("NVIDIA driver", "info", "it finds no GPU; PyTorch will use the CPU")
+    return Line("NVIDIA driver", "ok", "; ".join(gpu.advice(one) for one in gpus))
 
 
 def _free(what: str, folder: Path, needed: float) -> Line:

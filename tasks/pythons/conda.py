@@ -28,6 +28,7 @@ from tasks.core.files import remove_tree
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
+from tasks.pythons import gpu
 from tasks.pythons.micromamba import Micromamba
 from tasks.pythons.portable import UV_PLATFORM, uv_environment
 
@@ -176,25 +177,31 @@ def is_untouched(prefix: Path, packages: Sequence[str]) -> bool:
     return not (prefix / BEGUN).exists() and sorted(installed(prefix)) == sorted(packages)
 
 
-def with_cuda(override: str | None, nvidia_smi: Path | None, job: Job) -> bool:
-    """Whether to take the builds for NVIDIA GPUs.
+def accelerator(
+    settings: CondaEnvironment, override: str | None, nvidia_smi: Path | None, job: Job
+) -> list[str]:
+    """The package specifications by which the solver takes PyTorch for NVIDIA GPUs or the CPU.
 
     Args:
         override: CONDA_OVERRIDE_CUDA: the CUDA version to assume, "0" or "" for none
             (https://docs.conda.io/projects/conda/en/latest/user-guide/tasks/manage-virtual.html).
         nvidia_smi: the program of NVIDIA's driver, if it is there.
     """
+    cuda, cpu = [*settings.accelerator.cuda], [*settings.accelerator.cpu]
     if override is not None:
-        return override.strip() not in ("", "0")
+        return cpu if override.strip() in ("", "0") else cuda
     if nvidia_smi is None:
-        return False
-    if process.run([nvidia_smi, "--list-gpus"], log=job.log, timeout=60, check=False).status == 0:
-        return True
+        return cpu
+    found = gpu.ask(nvidia_smi)
+    usable = [one for one in found or [] if gpu.cuda_range(one)[1] is not None]
+    if usable:
+        return cuda + gpu.conda_bounds(usable)
+    reason = gpu.advice(found[0]) if found else "nvidia-smi is there but finds no GPU"
     job.warn(
-        "nvidia-smi is there but finds no GPU, so PyTorch for the CPU is installed; with a working "
-        f'driver, run "doit clean {job.name}" and doit again'
+        f"{reason}; so PyTorch for the CPU is installed. With a working driver, run "
+        f'"doit clean {job.name}" and doit again'
     )
-    return False
+    return cpu
 
 
 def install_pip(
@@ -247,7 +254,7 @@ def install_packages(
     if made is None or "packages" not in made.details:
         raise BuildError('the Python of the environment is not there; run "doit env:python"')
     micromamba = Micromamba(project, f"fetch:{settings.micromamba}", job)
-    cuda = with_cuda(override, nvidia_smi, job)
+    accelerated = accelerator(settings, override, nvidia_smi, job)
     # What the first step asked for is asked for again, or the solver may remove it
     # (https://github.com/mamba-org/mamba/issues/4303).
     request = read_request([project.root / settings.base, *files])
@@ -256,11 +263,10 @@ def install_packages(
         lock = base_lock(project)
         make_base(prefix, lambda: micromamba.fill("create", prefix, lock), micromamba.unlock)
     (prefix / BEGUN).touch()
-    accelerator = settings.accelerator.cuda if cuda else settings.accelerator.cpu
     data = {
         "channels": [*request.channels],
         # The Python that is there, to the build: its files belong to env:python.
-        "dependencies": [f"python={made.details['python']}", *request.packages, *accelerator],
+        "dependencies": [f"python={made.details['python']}", *request.packages, *accelerated],
     }
     wanted = project.build / "env-packages.yml"
     manifest.write_atomically(wanted, yaml.safe_dump(data, sort_keys=False))
@@ -279,6 +285,7 @@ def install_packages(
     recorded = manifest.record(prefix, [f for f in manifest.files_below(prefix) if f not in own])
     count = len(installed(prefix)) + len(request.pip)
     size = sum(entry.size for entry in recorded.values()) / 1e9
+    cuda = set(settings.accelerator.cuda) <= set(accelerated)
     torch = _record(prefix, "pytorch", ", ".join(file.name for file in files))
     return Made(
         f"{count} packages, PyTorch {torch['version']} for {'CUDA' if cuda else 'CPU'}, "

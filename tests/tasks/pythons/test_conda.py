@@ -13,15 +13,19 @@ from pathlib import Path
 import pytest
 import yaml
 from micromamba_standin import Micromamba, build, lay_conda_packages, make_wheel
-from support import Recorder
+from support import ROOT, Recorder
 
 from tasks.core import manifest, process
 from tasks.core import project as projects
 from tasks.core.config import CondaEnvironment
+from tasks.core.config_file import load
 from tasks.core.errors import BuildError
 from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.pythons import conda, micromamba
+
+SETTINGS = load(ROOT / "config.yaml").profiles["msvc"].environment
+assert isinstance(SETTINGS, CondaEnvironment)
 
 CONFLICT = """\
 conda-forge/win-64   Using cache
@@ -105,7 +109,7 @@ def refused(work: Callable[[], object]) -> BuildError:
 def test_environment_files_are_put_together_with_pip_apart(clone):
     request = conda.read_request([clone / "envs" / "ffcv.yml", clone / "envs" / "extras.yml"])
     assert request.channels == ("conda-forge",)
-    assert "numpy >=1.26,<2" in request.packages and "jupyterlab" in request.packages
+    assert "fastai >=2.8" in request.packages and "jupyterlab" in request.packages
     assert all("==" in line and "--hash=sha256:" in line for line in request.pip)
 
 
@@ -239,32 +243,50 @@ def test_what_conda_lacks_is_installed_pinned_and_hashed_and_alone(world, tmp_pa
 # --- CUDA or CPU.
 
 
-def nvidia_smi(folder: Path, status: int) -> Path:
+def nvidia_smi(folder: Path, status: int, prints: str = "") -> Path:
     path = folder / "nvidia-smi"
-    path.write_text(f"#!/bin/sh\nexit {status}\n", encoding="utf-8")
+    path.write_text(f"#!/bin/sh\necho '{prints}'\nexit {status}\n", encoding="utf-8")
     path.chmod(0o755)
     return path
 
 
 @pytest.mark.parametrize(("override", "cuda"), [("12.6", True), ("0", False), ("", False)])
 def test_the_override_of_conda_says_what_gpu_there_is(override, cuda, job):
-    assert conda.with_cuda(override, Path("no-such-program"), job) is cuda
+    found = conda.accelerator(SETTINGS, override, Path("no-such-program"), job)
+    assert found == [*(SETTINGS.accelerator.cuda if cuda else SETTINGS.accelerator.cpu)]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for nvidia-smi is a shell script")
 def test_cuda_is_taken_where_the_driver_answers(world, tmp_path):
     world.make_python()
-    made = world.install(override=None, nvidia_smi=nvidia_smi(tmp_path, 0))
+    made = world.install(
+        override=None, nvidia_smi=nvidia_smi(tmp_path, 0, "NVIDIA RTX A2000, 581.29, 8.6")
+    )
     asked = yaml.safe_load((world.project.build / "env-packages.yml").read_text(encoding="utf-8"))
     assert asked["dependencies"][-1] == "pytorch=*=cuda*"
     assert "for CUDA" in made.summary
-    assert conda.with_cuda(None, None, world.recorder.job) is False
+    assert conda.accelerator(SETTINGS, None, None, world.recorder.job) == ["pytorch=*=cpu*"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for nvidia-smi is a shell script")
 def test_a_driver_that_does_not_answer_is_said(tmp_path, recorder):
-    assert conda.with_cuda(None, nvidia_smi(tmp_path, 9), recorder.job) is False
+    asked = conda.accelerator(SETTINGS, None, nvidia_smi(tmp_path, 9), recorder.job)
+    assert asked == ["pytorch=*=cpu*"]
     assert "nvidia-smi is there but finds no GPU" in recorder.warnings[0]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for nvidia-smi is a shell script")
+def test_an_old_gpu_keeps_the_solver_from_builds_that_have_no_code_for_it(tmp_path, recorder):
+    program = nvidia_smi(tmp_path, 0, "NVIDIA GeForce GTX 1080, 581.29, 6.1")
+    asked = conda.accelerator(SETTINGS, None, program, recorder.job)
+    assert asked == ["pytorch=*=cuda*", "cuda-version <13"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for nvidia-smi is a shell script")
+def test_a_driver_that_is_too_old_is_said_with_what_to_do(tmp_path, recorder):
+    program = nvidia_smi(tmp_path, 0, "NVIDIA GeForce RTX 3080, 471.41, 8.6")
+    assert conda.accelerator(SETTINGS, None, program, recorder.job) == ["pytorch=*=cpu*"]
+    assert "too old a driver for CUDA 12" in recorder.warnings[0]
 
 
 # --- Runs that died.
