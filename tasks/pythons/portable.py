@@ -113,6 +113,35 @@ def place_runtime(site_packages: Path, root: Path, own: Collection[str]) -> list
     return placed
 
 
+README = """\
+Windows Python {python} with what FFCV and fastxtend need. Start python.exe in this folder.
+
+PyTorch here is the build for the CPU. The build for this machine's NVIDIA GPU, of the same
+version, is put over it by uv (https://docs.astral.sh/uv/guides/integration/pytorch), which looks
+at the driver. In this folder (one line, the second):
+
+    winget install --id=astral-sh.uv -e
+    uv pip install --python python.exe --torch-backend auto {again} {packages}
+
+A GPU of 2025 (RTX 50) needs a build for CUDA 12.8 or later, and a driver 570 or newer.
+"""
+
+
+def gpu_readme(site_packages: Path, python: str) -> str:
+    """The text that tells how to have CUDA in this environment, for the versions that it holds.
+
+    Args:
+        python: the Python's version.
+    """
+    packages = [
+        f"{name}=={path.name.removesuffix('.dist-info').split('-')[1].partition('+')[0]}"
+        for name in ("torch", "torchvision")
+        for path in site_packages.glob(f"{name}-*.dist-info")
+    ]
+    again = " ".join(f"--reinstall-package {package.partition('=')[0]}" for package in packages)
+    return README.format(python=python, again=again, packages=" ".join(packages))
+
+
 def install_packages(
     requirements: Path,
     site_packages: Path,
@@ -137,7 +166,9 @@ def install_packages(
     site_packages.mkdir(parents=True)
     unpack_wheels(requirements, site_packages, target, cache, offline, job)
     runtime = place_runtime(site_packages, root, laid_down.files.keys())
-    files = manifest.record(root, [*manifest.files_below(site_packages), *runtime])
+    readme = root / "README.txt"
+    readme.write_text(gpu_readme(site_packages, target.version), encoding="utf-8", newline="\r\n")
+    files = manifest.record(root, [*manifest.files_below(site_packages), *runtime, readme])
     count = sum(1 for _ in site_packages.glob("*.dist-info"))
     size = sum(entry.size for entry in files.values()) / 1e9
     return Made(

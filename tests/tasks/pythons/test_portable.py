@@ -1,6 +1,7 @@
 """The Windows Python environment: every file where Windows looks for it."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from micromamba_standin import make_wheel
 
 from tasks.core import host
+from tasks.pythons import portable
 from tasks.pythons.portable import UV_PLATFORM, place_runtime, uv_environment
 
 
@@ -61,3 +63,20 @@ def test_uv_trusts_the_certificates_that_requests_is_told_to_trust(tmp_path, mon
     assert uv_environment(tmp_path)["SSL_CERT_FILE"] == "company.pem"
     monkeypatch.setenv("SSL_CERT_FILE", "of-uv.pem")
     assert uv_environment(tmp_path)["SSL_CERT_FILE"] == "of-uv.pem"
+
+
+def test_the_readme_names_the_versions_that_are_installed(tmp_path):
+    for name in ("torch-2.15.0", "torchvision-0.29.2+cpu", "torchmetrics-1.0"):
+        (tmp_path / f"{name}.dist-info").mkdir()
+    text = portable.gpu_readme(tmp_path, "3.12")
+    assert "Windows Python 3.12" in text
+    assert "torch==2.15.0 torchvision==0.29.2\n" in text
+
+
+def test_the_command_of_the_readme_has_options_that_uv_knows():
+    helped = subprocess.run(
+        [host.runner_program("uv"), "pip", "install", "--help"],
+        capture_output=True, encoding="utf-8", check=True,
+    ).stdout  # fmt: skip
+    for option in re.findall(r"--[a-z-]+", portable.README.partition("uv pip")[2]):
+        assert option in helped
