@@ -85,6 +85,8 @@ def configuration(server: Server, hashes: Mapping[str, str]) -> dict[str, Any]:
     stage = {"bin": ["bin/*.dll"], "include": ["include/"], "lib": ["lib/thing.lib"]}
     data["artifacts"]["python-3.11"] = {"sources": [source("/python.zip")]}
     data["artifacts"]["thing"] = {"sources": [{**source("/thing.zip"), "stage": stage}]}
+    # Wine is not asked for in this clone; what it would get is any archive.
+    data["artifacts"]["ucrtbase"] = {"sources": [source("/thing.zip")]}
     recipe = {"artifact": "thing", "link": ["thing"]}
     data["libraries"]["thing"] = {"recipes": {"prebuilt": recipe}}
     zig = data["profiles"]["zig"]
