@@ -22,6 +22,7 @@ from tasks import (
     inventory,
     libs,
     lock,
+    outdated,
     prereqs,
     proof,
     questions,
@@ -61,6 +62,7 @@ STAGES = (
     questions,
     store,
     lock,
+    outdated,
     bundle,
     faults,
 )

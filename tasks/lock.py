@@ -10,6 +10,7 @@ of the lists; versions that still fit stay as they are.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,43 +49,50 @@ def compile_lock(
     return Made(f"{pinned} packages pinned", where=lock)
 
 
+@dataclass(frozen=True)
+class Lock:
+    """One lock: the list that it is made from, its file, and what to resolve for."""
+
+    source: Path
+    file: Path
+    options: list[str]
+
+
+def locks(project: Project) -> dict[str, Lock]:
+    """The locks of a project, and of the profile's Pythons, by name."""
+    envs = project.root / "envs"
+    universal = ["--universal", "--python-version", "3.11"]
+    found = {
+        "runner": Lock(
+            project.root / "pyproject.toml", envs / "runner.txt", [*universal, "--extra", "test"]
+        ),
+        "release": Lock(envs / "release.in", envs / "release.txt", universal),
+    }
+    # What a conda environment holds is resolved where it is made.
+    environment = project.profile.environment
+    if isinstance(environment, PortableEnvironment):
+        for version, python in environment.pythons.items():
+            file = project.root / python.requirements
+            options = ["--python-platform", UV_PLATFORM, "--python-version", version]
+            found[file.stem] = Lock(project.root / environment.requirements_in, file, options)
+    return found
+
+
 def create(project: Project) -> Iterator[dict[str, Any]]:
-    """lock:runner, lock:release, lock:bench, and one lock for each Windows Python."""
+    """lock:runner, lock:release, and one lock for each Windows Python of the profile."""
     yield {
         "basename": "lock",
         "name": None,
         "doc": "resolve envs/*.in into hash-locked requirements",
     }
-    environment = project.profile.environment
-    locks = {
-        "runner": (
-            project.root / "pyproject.toml",
-            project.root / "envs" / "runner.txt",
-            ["--universal", "--python-version", "3.11", "--extra", "test"],
-        ),
-        "release": (
-            project.root / "envs" / "release.in",
-            project.root / "envs" / "release.txt",
-            ["--universal", "--python-version", "3.11"],
-        ),
-        "bench": (
-            project.root / "envs" / "bench.in",
-            project.root / "envs" / "bench.txt",
-            ["--universal", "--python-version", "3.10", "--no-deps"],
-        ),
-    }
-    # What a conda environment holds is resolved where it is made.
-    if isinstance(environment, PortableEnvironment):
-        for version, python in environment.pythons.items():
-            lock = project.root / python.requirements
-            options = ["--python-platform", UV_PLATFORM, "--python-version", version]
-            locks[lock.stem] = (project.root / environment.requirements_in, lock, options)
-    for name, (source, lock, options) in locks.items():
+    for name, lock in locks(project).items():
         task = stage(
             project,
             f"lock:{name}",
-            f"resolve {source.name} into {lock.name}",
-            partial(compile_lock, source, lock, options, project.cache, project.offline),
-            settings=options,
+            f"resolve {lock.source.name} into {lock.file.name}",
+            partial(
+                compile_lock, lock.source, lock.file, lock.options, project.cache, project.offline
+            ),
+            settings=lock.options,
         )
         yield {**task, "uptodate": [False], "targets": []}
