@@ -31,10 +31,8 @@ from tasks.pythons import portable, windows_python
 from tasks.stage import stage
 
 WINDOWS = ("10", "11", "N", "server")
-# What python.org's Python has of Microsoft's runtime. torch asks for more, which Microsoft's
-# redistributable installs.
+# What python.org's Python has of Microsoft's runtime.
 _OWN_RUNTIME = {"vcruntime140.dll", "vcruntime140_1.dll"}
-_RUNTIME = re.compile(r"(concrt|msvcp|vcamp|vccorlib|vcomp|vcruntime)140.*\.dll", re.IGNORECASE)
 
 
 @dataclass
@@ -129,7 +127,7 @@ def _pip_variables(project: Project) -> dict[str, str]:
 
 
 def lay_python(source: Path, target: Path, keep: re.Pattern[str]) -> None:
-    """Lay down an empty Windows Python.
+    """Lay down an empty Windows Python, as python.org's: without a C++ runtime.
 
     Args:
         source: the unpacked one, with what its packer added.
@@ -140,7 +138,11 @@ def lay_python(source: Path, target: Path, keep: re.Pattern[str]) -> None:
         relative = Path(folder).relative_to(source).as_posix()
         if relative == "Lib/site-packages":
             return {name for name in names if not keep.fullmatch(name)}
-        return {"__pycache__", *(["Scripts"] if relative == "." else [])} & set(names)
+        own = {"__pycache__"} & set(names)
+        if relative != ".":
+            return own
+        runtime = {name for name in names if portable.CXX_RUNTIME.fullmatch(name)}
+        return own | runtime | ({"Scripts"} & set(names))
 
     remove_tree(target)
     target.mkdir(parents=True)
@@ -178,7 +180,7 @@ def lay_embeddable(source: Path, target: Path, digits: str, packages: Sequence[P
 def add_runtime(source: Path, target: Path) -> None:
     """Put beside python.exe what Microsoft's redistributable installs, and torch asks for."""
     for path in source.glob("*.dll"):
-        if _RUNTIME.fullmatch(path.name):
+        if portable.CXX_RUNTIME.fullmatch(path.name):
             shutil.copyfile(path, target / path.name)
 
 
@@ -233,7 +235,6 @@ def prove(project: Project, from_index: bool, job: Job) -> Made:
     proof = Proof(project, job, folder)
     started = time.monotonic()
     lay_python(source, proof.python, re.compile(r"pip(-.*)?"))
-    add_runtime(source, proof.python)
     proof.step("an empty Python", started)
     began = time.monotonic()
     install(proof, locked, from_index)
@@ -317,7 +318,7 @@ def in_layouts(proof: Proof, source: Path) -> None:
     lay_embeddable(source, embedded, project.target.digits, [packages])
     proof.pip("--target", embedded / "Lib" / "site-packages", *only)
     explained(proof, embedded)
-    add_runtime(source, embedded)
+    add_runtime(proof.python, embedded)
     proof.use("in the embeddable layout", embedded / "python.exe", embedded)
 
 

@@ -58,7 +58,8 @@ def make_python(project: Project, artifact: str, job: Job) -> Made:
     )
 
 
-_CXX_RUNTIME = re.compile(
+# What Microsoft's redistributable installs beside what python.org's Python has of its own.
+CXX_RUNTIME = re.compile(
     r"((msvcp|concrt|vccorlib|vcomp|vcamp)140.*|vcruntime140_threads)\.dll", re.IGNORECASE
 )
 
@@ -83,7 +84,7 @@ def lay_down(project: Project, artifact: str, target: Path) -> None:
     def added(folder: str, names: list[str]) -> set[str]:
         relative = Path(folder).relative_to(source).as_posix()
         if relative == ".":
-            return ({"Scripts"} & set(names)) | {n for n in names if _CXX_RUNTIME.fullmatch(n)}
+            return ({"Scripts"} & set(names)) | {n for n in names if CXX_RUNTIME.fullmatch(n)}
         return set(names) if relative == "Lib/site-packages" else {"__pycache__"} & set(names)
 
     with made_whole(target) as temporary:
