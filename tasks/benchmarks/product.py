@@ -43,12 +43,12 @@ class Build:
 
 def built_for_windows(project: Project) -> dict[str, Path]:
     """Profile -> the extension that it made in this clone, for this Python; this profile first."""
-    build = project.config.packages["ffcv"].build
-    assert build is not None
+    build = project.config.packages["ffcv"].compiled
+    assert build is not None and build.extension is not None
     found = {}
     for profile in sorted(project.config.profiles, key=lambda name: name != project.profile_name):
         environment = project.build.with_name(f"{profile}-{project.target.tag}") / "env"
-        extension = environment / "Lib" / "site-packages" / extension_file(build, project)
+        extension = environment / "Lib" / "site-packages" / extension_file(build.extension, project)
         if extension.is_file():
             found[profile] = extension
     return found
