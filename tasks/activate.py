@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks import wheel
-from tasks.compilers import toolchain
+from tasks.compilers import msvc, toolchain
 from tasks.compilers.build_environment import BuildEnvironment
 from tasks.core import host, manifest
 from tasks.core.config import CondaEnvironment
@@ -149,6 +149,9 @@ def write_scripts(
             "profile=zig activate"
         )
     made = wheel.environment(project, libraries, definitions, files_folder(project))
+    if "CL" in made.variables:
+        options = " ".join(msvc.without_places(made.variables["CL"]).split())
+        made = BuildEnvironment({**made.variables, "CL": options}, made.path)
     if isinstance(project.profile.environment, CondaEnvironment):
         made = in_conda(made, project.environment)
     compiler = toolchain.load(project.toolchain_file)

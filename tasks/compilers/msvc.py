@@ -8,6 +8,7 @@ folder tasks.compilers.portable_tools says what an activation would set.
 import itertools
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -316,6 +317,14 @@ def _msvc_toolchain(
         flags=[*settings.flags, *settings.link_flags],
         parts={"Windows SDK": sdk} if sdk else {},
     )
+
+
+def without_places(options: str) -> str:
+    """The value of CL without /pathmap, for a prompt: its quotes are more than a script can hold.
+
+    Inside `set "CL=..."` of cmd.exe a quote ends the text, and "&" in a path begins a command.
+    """
+    return re.sub(r'"?/pathmap:[^"]*?=\."?', "", options).strip()
 
 
 def cmake_toolchain(programs: Mapping[str, str]) -> str:

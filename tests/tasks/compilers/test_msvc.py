@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -233,3 +234,10 @@ def test_the_fingerprint_changes_with_the_compiler_that_would_be_used(machine, m
     assert fingerprint() == before
     install(folder, "14.44.35207")
     assert fingerprint()["toolset"] == "14.44.35207"
+
+
+@pytest.mark.parametrize("folder", [r"C:\b\msvc-cp311", r"Z:\a & b (c)\für alle"])
+def test_a_prompt_gets_options_without_quotes(folder):
+    named = subprocess.list2cmdline([f"/pathmap:{folder}=."])
+    made = msvc.without_places(f"/experimental:deterministic {named} /DA#1")
+    assert made.split() == ["/experimental:deterministic", "/DA#1"]
