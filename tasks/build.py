@@ -2,12 +2,14 @@
 
     doit build --package NAME | NAME==VERSION | FILE | FOLDER   (several times for several)
                [--python 3.12 | all] [--compiler zig] [--requires REQUIREMENT]
+               [--recipe FILE]
 
 It prints what it does; the last lines say for each package where its wheel is, or what to do. The
 exit status is 1 where a package could not be built, went on without its compiled part, or its wheel
 could not be imported.
 """
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,10 +21,12 @@ from doit import get_initial_workdir
 import dllwhy
 from dllwhy import answers
 from dllwhy.errors import DiagnosisError
+from tasks.core import recipe as recipe_file
 from tasks.core.config import PortableEnvironment
 from tasks.core.errors import BuildError
 from tasks.core.job import Job
 from tasks.core.project import Project
+from tasks.core.recipe import PackageRecipe
 from tasks.pythons import windows_python
 from tasks.sdists import check, make, source
 from tasks.sdists.make import Outcome
@@ -33,20 +37,29 @@ PACKAGE = option(
     "several", kind=list,
 )  # fmt: skip
 PYTHON = option("python", "the Python version to build for, or all (default: config.yaml's)")
-COMPILER = option("compiler", "zig; msvc is refused so far (default: zig)")
+COMPILER = option("compiler", "zig or msvc (default: the profile's)")
 REQUIRES = option(
     "requires", "a build requirement that the package omits, or a narrower version of one; may be "
     "given several times", kind=list,
 )  # fmt: skip
+RECIPE = option("recipe", "a recipe's file, for one package (default: recipes/NAME.yaml, if there)")
 
 
 def build(
-    project: Project, package: list[str], python: str, compiler: str, requires: list[str]
+    project: Project,
+    package: list[str],
+    python: str,
+    compiler: str,
+    requires: list[str],
+    recipe: str,
 ) -> bool:
     """Build packages one after the other; returns whether all wheels could be imported."""
     asked = [name for given in package for name in given.split(",") if name]
     if not asked:
         raise BuildError("say what to build: doit build --package NAME[==VERSION] | FILE | FOLDER")
+    if recipe and len(asked) > 1:
+        raise BuildError("--recipe is for one package; name one, or lay recipes/NAME.yaml down")
+    given = Path(get_initial_workdir() or "", recipe).expanduser() if recipe else None
     kinds = {
         name: profile.toolchain.kind
         for name, profile in project.config.profiles.items()
@@ -63,9 +76,9 @@ def build(
     wanted = versions if python == "all" else [python or here]
     profile = next((n for n, kind in kinds.items() if kind == compiler), project.profile_name)
     if wanted != [here] or profile != project.profile_name:
-        done = [_elsewhere(project, profile, v, asked, requires) for v in wanted]
+        done = [_elsewhere(project, profile, v, asked, requires, given) for v in wanted]
         return all(done)
-    outcomes = {name: _one(project, name, requires) for name in asked}
+    outcomes = {name: _one(project, name, requires, given) for name in asked}
     if len(outcomes) > 1:
         _say("")
         for name, outcome in outcomes.items():
@@ -74,12 +87,13 @@ def build(
 
 
 def _succeeded(outcome: Outcome) -> bool:
-    return not outcome.gave_up and not any(outcome.imported.values())
+    return not (outcome.gave_up or outcome.wrong or any(outcome.imported.values()))
 
 
 def _elsewhere(
-    project: Project, profile: str, version: str, asked: list[str], requires: list[str]
-) -> bool:
+    project: Project, profile: str, version: str, asked: list[str], requires: list[str],
+    recipe: Path | None,
+) -> bool:  # fmt: skip
     """Build for another Python or with another profile: a run of its own, with its own folder."""
     base = Path(get_initial_workdir() or "")
     words = []
@@ -87,6 +101,8 @@ def _elsewhere(
         words += ["--package", str(source.local_path(name, base) or name)]
     for requirement in requires:
         words += ["--requires", requirement]
+    if recipe:
+        words += ["--recipe", str(recipe)]
     accepted = ["accept_msvc_licence=yes"] if project.accept_msvc_licence else []
     settings = [f"profile={profile}", f"python={version}", *accepted]
     command = [sys.executable, "-m", "tasks", *settings, "build"]
@@ -97,24 +113,49 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _one(project: Project, name: str, requires: list[str]) -> Outcome | None:
+def _recipe(project: Project, asked: str, given: Path | None) -> tuple[PackageRecipe, Path | None]:
+    """The recipe of what a user named, and its file; an empty one where there is none.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    name = re.split(r"==", asked, maxsplit=1)[0].strip()
+    file = given or project.root / recipe_file.FOLDER / f"{source.normal(name)}.yaml"
+    if given is None and (not source.is_name(asked) or not file.is_file()):
+        return PackageRecipe(), None
+    return recipe_file.load(file), file
+
+
+def _one(project: Project, name: str, requires: list[str], given: Path | None) -> Outcome | None:
     """Build one package, and say how it went; None if it failed."""
     started = Job(f"build:{Path(name).name}", project.log(f"build-{Path(name).name}"),
                   lambda done, total: None, lambda line: None, _say)  # fmt: skip
     started.log.unlink(missing_ok=True)
     try:
-        found = source.find(name, project, Path(get_initial_workdir() or ""), started)
+        recipe, file = _recipe(project, name, given)
+        wanted = f"{name}=={recipe.version}" if recipe.version and source.is_bare(name) else name
+        found = source.find(wanted, project, Path(get_initial_workdir() or ""), started)
         job = Job(started.name, project.log(f"build-{found.name}"), started.progress,
                   started.line, _say)  # fmt: skip
         job.log.unlink(missing_ok=True)
         _say(f"{found.title} from {found.path.name}")
         if found.sha256:
             _say(f"  sha256 {found.sha256}")
+        if file:
+            _say(f"  with the recipe {project.shown(file)}")
+        if recipe.sha256 and found.sha256 and found.sha256 != recipe.sha256:
+            raise BuildError(
+                f"{found.path.name} has sha256 {found.sha256}, and the recipe wants "
+                f"{recipe.sha256}; it is another version or another file. Correct the recipe"
+            )
         if found.wheels:
             _say(f"  the index has a Windows wheel for Python {project.target.version} already: "
                  f"{found.wheels[0]}")  # fmt: skip
         make.record_hash(project, found)
-        outcome = make.make(project, found, requires, job, lambda line: _say(f"  {line}"))
+        patches = [file.parent / patch for patch in recipe.patches] if file else []
+        outcome = make.make(
+            project, found, recipe, patches, requires, job, lambda line: _say(f"  {line}")
+        )
     except (BuildError, DiagnosisError) as error:
         _failure(project, name, error)
         return None
@@ -146,6 +187,8 @@ def _result(project: Project, title: str, outcome: Outcome, job: Job) -> None:
     if outcome.gave_up:
         _say("  the compiler was called, and nothing that it compiled is in the wheel: the build "
              f"went on without its compiled part. Why is in {project.shown(job.log)}")  # fmt: skip
+    if outcome.wrong is not None:
+        _say(f"  {outcome.wrong or 'it does what the recipe expects'}")
     count = len(outcome.imported) - len(failed)
     size = outcome.wheel.stat().st_size / 1e6
     _say(
@@ -174,7 +217,7 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
     """build."""
     made = tool(
         project, "build", "a Windows wheel of any package: --package NAME", build,
-        PACKAGE, PYTHON, COMPILER, REQUIRES,
+        PACKAGE, PYTHON, COMPILER, REQUIRES, RECIPE,
     )  # fmt: skip
     environment = project.profile.environment
     needs = ["toolchain"]

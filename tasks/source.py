@@ -3,60 +3,17 @@
 extracted sdist + patches/PACKAGE/*.patch -> build/.../source/PACKAGE/
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.archives.patch import apply_patch
 from tasks.core import manifest
-from tasks.core.errors import BuildError
 from tasks.core.files import copy_tree, made_whole
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.stage import stage
-
-
-class _Messages(logging.Handler):
-    """Keeps what patch-ng logs: only there does it name the hunk that did not apply."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(" ".join(record.getMessage().split()))
-
-
-def apply_patch(patch: Path, tree: Path) -> list[str]:
-    """Apply a unified diff (with a/ and b/ before the paths) to a tree.
-
-    Returns:
-        the files that it changed, relative to the tree.
-
-    Raises:
-        BuildError: a hunk does not apply; names it.
-    """
-    import patch_ng
-
-    messages = _Messages()
-    logger = logging.getLogger("patch_ng")
-    propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(messages)
-    try:
-        parsed = patch_ng.fromfile(str(patch))
-        applied = parsed is not False and parsed.apply(strip=1, root=str(tree))
-    finally:
-        logger.removeHandler(messages)
-        logger.propagate = propagate
-    # patch-ng takes "already patched" for success; here it means that two patches are one.
-    if not applied or any("already patched" in line for line in messages.lines):
-        reason = "; ".join(messages.lines) or "it is no unified diff"
-        raise BuildError(
-            f"{patch.name} does not apply ({reason}); was it made for another version? Mend it, or "
-            "switch it off in config.yaml, packages.NAME.build.patches"
-        )
-    return [item.target.decode().removeprefix("b/") for item in parsed.items]
 
 
 def patched_tree(source: Path, patches: Sequence[Path], target: Path, job: Job) -> Made:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tasks.core import user_file, yaml_data
 from tasks.core.config import CondaRecipe, Config, MsvcToolchain, Profile, Recipes
@@ -40,13 +40,15 @@ def _is_of_pydantic(part: int | str) -> bool:
     return isinstance(part, str) and part.startswith(("dict[", "function-", "[key]"))
 
 
-def _key_path(location: tuple[int | str, ...]) -> tuple[str, list[str]]:
+def _key_path(
+    location: tuple[int | str, ...], model: type[BaseModel] = Config
+) -> tuple[str, list[str]]:
     """A location of pydantic's as people write it, and the keys that are known beside its last.
 
     pydantic names the chosen member of a union as if it were a key; those parts are left out.
     """
     path = ""
-    models = [Config]
+    models: list[Any] = [model]
     keys: list[str] = []
     for part in location:
         fields = {
@@ -73,13 +75,18 @@ def _key_path(location: tuple[int | str, ...]) -> tuple[str, list[str]]:
     return path, keys
 
 
-def _explain(error: ValidationError, name: str) -> ConfigError:
-    """The first validation error as one line."""
+def explained(error: ValidationError, name: str, model: type[BaseModel] = Config) -> ConfigError:
+    """The first validation error of a file as one line.
+
+    Args:
+        name: the file's.
+        model: what the file was held to.
+    """
     errors = error.errors(include_url=False)
     # Where a value may be of several types, the reason is that of the one that it is meant to be.
     first = next((e for e in errors if e["type"] == "value_error"), errors[0])
     location = tuple(part for part in first["loc"] if not _is_of_pydantic(part))
-    path, keys = _key_path(location)
+    path, keys = _key_path(location, model)
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(location[-1]), keys, n=1)
         hint = f'; did you mean "{close[0]}"?' if close else ""
@@ -174,7 +181,7 @@ def load(path: Path) -> Config:
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        raise _explain(error, path.name) from error
+        raise explained(error, path.name) from error
     _check_references(config, path.name, path.parent)
     return config
 

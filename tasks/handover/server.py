@@ -48,6 +48,7 @@ class _Server(socketserver.ThreadingTCPServer):
         has_library: Callable[[str], bool],
         env: Mapping[str, str],
         extra: list[str],
+        after: Callable[[Call], list[str]],
         note: Callable[[Call, str], None],
     ):
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -56,12 +57,15 @@ class _Server(socketserver.ThreadingTCPServer):
         self.has_library = has_library
         self.env = env
         self.extra = extra
+        self.after = after
         self.note = note
 
     def answer(self, request: Request) -> tuple[int, str]:
         """Do what a program asks; its exit status and output."""
         call = call_of(request, self.has_library)
-        words = [*self.extra, *call.words] if call.role in ("cc", "cxx") else call.words
+        words = call.words
+        if call.role in ("cc", "cxx"):
+            words = [*self.extra, *call.words, *self.after(call)]
         command = [self.toolchain.programs[call.role], *words]
         done = subprocess.run(
             command, cwd=request.host("."), env=dict(self.env), stdin=subprocess.DEVNULL,
@@ -93,6 +97,7 @@ def serving(
     zig: Path,
     env: Mapping[str, str],
     extra: list[str],
+    after: Callable[[Call], list[str]],
     note: Callable[[Call, str], None],
     job: Job,
 ) -> Iterator[Path]:
@@ -102,6 +107,7 @@ def serving(
         zig: the program, for what it knows of Windows' libraries.
         env: the environment of the host's programs.
         extra: words in front of those of every compiler call.
+        after: the words that follow those of a call.
         note: called after each call with what was made of it, and the command.
 
     Yields:
@@ -119,7 +125,8 @@ def serving(
     for name in PROGRAMS[1:]:
         shutil.copyfile(client, folder / f"{name}.exe")
     word = secrets.token_hex(16)
-    with _Server(toolchain, word, windows_libraries(toolchain, zig), env, extra, note) as server:
+    known = windows_libraries(toolchain, zig)
+    with _Server(toolchain, word, known, env, extra, after, note) as server:
         address = f"{server.server_address[1]} {word}\n"
         place = folder / "server.txt"
         place.touch(mode=0o600)

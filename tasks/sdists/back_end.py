@@ -78,7 +78,7 @@ def read(tree: Path, extra: tuple[str, ...] = ()) -> BackEnd:
     name = system.get("build-backend", LEGACY)
     if not isinstance(requires, list) or not isinstance(name, str):
         raise BuildError("pyproject.toml of the source: [build-system] is not as PEP 518 wants it")
-    added = dict.fromkeys(extra, "asked for with --requires")
+    added = dict.fromkeys(extra, "asked for with --requires or in the recipe")
     if name.startswith("setuptools."):
         added |= _omitted(tree, {_normal(r) for r in (*requires, *extra)})
     return BackEnd(name, tuple(system.get("backend-path", ())), tuple(requires), added)

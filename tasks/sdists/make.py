@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tasks.archives.patch import apply_patch
 from tasks.checks import back_end as back_end_script
 from tasks.checks import imports
 from tasks.compilers import toolchain as toolchains
@@ -30,10 +31,11 @@ from tasks.core.errors import BuildError
 from tasks.core.files import remove_tree
 from tasks.core.job import Job
 from tasks.core.project import Project
+from tasks.core.recipe import Check, PackageRecipe
 from tasks.handover import server
 from tasks.handover.words import Call
 from tasks.pythons import portable, windows_python
-from tasks.sdists import back_end, check, headers, scripts, source
+from tasks.sdists import back_end, check, headers, scripts, source, spelling
 from tasks.sdists.source import Source
 
 # Seconds.
@@ -83,6 +85,7 @@ class Outcome:
         environment: the Windows Python that it is installed in.
         gave_up: the compiler was called, and nothing that it compiled is in the wheel: some
             builds go on without their compiled part when it fails.
+        wrong: what the recipe's check found; "" if all is well, None where there is none.
         seconds: the whole of it, and the back end's part.
     """
 
@@ -91,6 +94,7 @@ class Outcome:
     imported: dict[str, str] = field(default_factory=dict)
     environment: Path = Path()
     gave_up: bool = False
+    wrong: str | None = None
     seconds: float = 0.0
     build_seconds: float = 0.0
 
@@ -155,13 +159,15 @@ def _ask(
 
 @contextmanager
 def _compiler(
-    project: Project, compiler: Toolchain, tree: Path, folder: Path,
+    project: Project, compiler: Toolchain, recipe: PackageRecipe, tree: Path, folder: Path,
     left_out: dict[str, str], job: Job,
 ) -> Iterator[tuple[dict[str, str], list[str | Path]]]:  # fmt: skip
     """The variables of a compiler in the Windows Python, and the folders for PATH."""
     if compiler.kind == "msvc":
+        seen = Path(windows_python.HERE.path(tree))
         yield {
             **compiler.environment,
+            **spelling.for_msvc(recipe, seen, compiler.environment),
             "DISTUTILS_USE_SDK": "1",
             "CC": "cl", "CXX": "cl", "CMAKE_GENERATOR": "Ninja",
             "VSLANG": "1033",
@@ -182,7 +188,8 @@ def _compiler(
     config = folder / "compiler.cfg"
     config.write_text(_MINGW, encoding="ascii")
     programs = folder / "compiler"
-    with server.serving(programs, compiler, zig, host.environment(), extra, note, job):
+    after = spelling.for_gcc(recipe, tree)
+    with server.serving(programs, compiler, zig, host.environment(), extra, after, note, job):
         yield {
             "CC": "gcc", "CXX": "g++", "AR": "ar", "RC": "windres", "WINDRES": "windres",
             "CMAKE_GENERATOR": "Ninja",
@@ -193,6 +200,8 @@ def _compiler(
 def make(
     project: Project,
     asked: Source,
+    recipe: PackageRecipe,
+    patches: Sequence[Path],
     requires: Sequence[str],
     job: Job,
     say: Callable[[str], None],
@@ -200,6 +209,8 @@ def make(
     """Build, repair, install and import one package.
 
     Args:
+        recipe: what the package's build cannot know by itself.
+        patches: the recipe's, as files.
         requires: build requirements that the user adds.
         say: called with a line for the user at each step.
 
@@ -211,7 +222,10 @@ def make(
     remove_tree(folder)
     folder.mkdir(parents=True)
     tree = source.unpack(asked, folder / "tree", job)
-    backend = back_end.read(tree, tuple(requires))
+    for patch in patches:
+        changed = apply_patch(patch, tree)
+        say(f"{patch.name} changes {', '.join(changed)}")
+    backend = back_end.read(tree, (*recipe.build_requires, *requires))
     for requirement, why in backend.added.items():
         say(f"build requirement added: {requirement} ({why})")
     named = [*backend.requires, *backend.added]
@@ -222,13 +236,13 @@ def make(
         own.write_text(_FOR_WINE, encoding="ascii")
     compiler = toolchains.load(project.toolchain_file)
     left_out: dict[str, str] = {}
-    with _compiler(project, compiler, tree, folder, left_out, job) as (variables, path):
+    with _compiler(project, compiler, recipe, tree, folder, left_out, job) as (variables, path):
         site_packages = python.parent / "Lib" / "site-packages"
         folders = [
             *path, python.parent, python.parent / "Scripts", site_packages / "bin",
             site_packages / "cmake" / "data" / "bin",
         ]  # fmt: skip
-        env = {**variables, **windows_python.HERE.with_path(folders)}
+        env = {**variables, **recipe.environment, **windows_python.HERE.with_path(folders)}
         if backend.name == "mesonpy" and compiler.kind == "zig":
             env |= _NO_VISUAL_STUDIO
         out = folder / "out"
@@ -273,6 +287,9 @@ def make(
         say(f"it imports what its metadata does not require; with {', '.join(omitted)}:")
         _install(project, outcome.environment, omitted, job)
         outcome.imported = imported(project, clean, names, folder, job)
+    if recipe.check and not any(outcome.imported.values()):
+        say("checking what it does")
+        outcome.wrong = checked(project, clean, recipe.check, folder, job)
     outcome.wheel = source.keep_wheel(wheel, project.root / "wheelhouse")
     outcome.seconds = time.monotonic() - started
     shutil.rmtree(folder / "build-python", ignore_errors=True)
@@ -317,6 +334,22 @@ def imported(
             tail=tuple(lines[-5:]),
         )  # fmt: skip
     return {one["module"]: one.get("error", "") for one in answer["imports"]}
+
+
+def checked(project: Project, python: Path, check: Check, folder: Path, job: Job) -> str:
+    """Run a recipe's check in a Windows Python; "" if it prints what it must, or what is wrong."""
+    _install(project, python.parent, check.requires, job)
+    script = folder / "check.py"
+    script.write_text(check.code, encoding="utf-8")
+    finished, lines = windows_python.run(
+        project, [script], job, timeout=check.timeout_seconds, cwd=folder, python=python,
+        variables={"PYTHONWARNINGS": "ignore"},
+    )  # fmt: skip
+    printed = "\n".join(lines).strip()
+    if finished.status:
+        return f"its check ended with status {finished.status}: {' / '.join(finished.tail[-2:])}"
+    expected = check.expected.strip()
+    return "" if printed == expected else f"its check printed {printed!r}, expected {expected!r}"
 
 
 def record_hash(project: Project, asked: Source) -> None:

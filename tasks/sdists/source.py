@@ -56,6 +56,22 @@ def local_path(asked: str, base: Path) -> Path | None:
     return path.absolute() if path.is_file() or (as_path and path.exists()) else None
 
 
+def is_name(asked: str) -> bool:
+    """Whether it could be NAME or NAME==VERSION."""
+    return _NAME.fullmatch(asked) is not None
+
+
+def is_bare(asked: str) -> bool:
+    """Whether it could be a NAME without a version."""
+    match = _NAME.fullmatch(asked)
+    return match is not None and match[2] is None
+
+
+def normal(name: str) -> str:
+    """A package's name as all spellings of it are compared (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def find(asked: str, project: Project, base: Path, job: Job) -> Source:
     """The source of what a user named; a source of the index is in the cache then.
 

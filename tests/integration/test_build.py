@@ -74,3 +74,79 @@ def test_a_build_that_went_on_without_its_compiled_part_is_no_success(built, tmp
     assert "went on without its compiled part" in run.output
     assert "1 of 1 modules imported under Wine: slow" in run.output
     (built.folder / "wheelhouse" / "slow-1-cp311-cp311-win_amd64.whl").unlink()
+
+
+RECIPE = """
+environment: {SAID: from the recipe}
+definitions: {ANSWER: "42"}
+std: c++20
+include: [headers]
+system_libraries: [ws2_32]
+patches: [name.patch]
+check:
+  code: |
+    import told
+    print(told.answer, told.order)
+  expected: EXPECTED
+"""
+TOLD_SETUP = """
+import os
+from setuptools import Extension, setup
+assert os.environ["SAID"] == "from the recipe"
+setup(name="untold", version="1", ext_modules=[
+    Extension("told", ["told.cpp"], extra_compile_args=["-std=c++11"])])
+"""
+TOLD = """
+#include <Python.h>
+#include <winsock2.h>
+#include "own.h"
+#include <concepts>
+template <std::integral T> T same(T value) { return value; }
+static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "told", nullptr, -1, nullptr};
+PyMODINIT_FUNC PyInit_told(void)
+{
+    PyObject *module = PyModule_Create(&definition);
+    PyModule_AddIntConstant(module, "answer", same(ANSWER + OWN));
+    PyModule_AddIntConstant(module, "order", htons(1));
+    return module;
+}
+"""
+PATCH = """--- a/setup.py
++++ b/setup.py
+@@ -2,5 +2,5 @@
+ import os
+ from setuptools import Extension, setup
+ assert os.environ["SAID"] == "from the recipe"
+-setup(name="untold", version="1", ext_modules=[
++setup(name="told", version="1", ext_modules=[
+     Extension("told", ["told.cpp"], extra_compile_args=["-std=c++11"])])
+"""
+
+
+def _told(folder, expected):
+    """A source that builds with its recipe only; returns the recipe."""
+    (folder / "headers").mkdir(parents=True)
+    (folder / "headers" / "own.h").write_text("#define OWN 1\n")
+    (folder / "setup.py").write_text(TOLD_SETUP)
+    (folder / "told.cpp").write_text(TOLD)
+    (folder / "name.patch").write_text(PATCH)
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(RECIPE.replace("EXPECTED", expected))
+    return recipe
+
+
+def test_a_recipe_says_what_a_build_cannot_know(built, tmp_path):
+    recipe = _told(tmp_path / "told", "43 256")
+    run = built.doit("build", "--package", str(tmp_path / "told"), "--recipe", str(recipe))
+    assert run.status == 0, run.output
+    assert "name.patch changes setup.py" in run.output
+    assert "it does what the recipe expects" in run.output
+    (built.folder / "wheelhouse" / "told-1-cp311-cp311-win_amd64.whl").unlink()
+
+
+def test_a_wheel_that_gives_a_wrong_answer_is_no_success(built, tmp_path):
+    recipe = _told(tmp_path / "told", "44 256")
+    run = built.doit("build", "--package", str(tmp_path / "told"), "--recipe", str(recipe))
+    assert run.status == 1
+    assert "its check printed '43 256', expected '44 256'" in run.output
+    (built.folder / "wheelhouse" / "told-1-cp311-cp311-win_amd64.whl").unlink()

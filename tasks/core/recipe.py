@@ -1,0 +1,87 @@
+"""recipes/NAME.yaml: what a package's build cannot know by itself, as a frozen, validated model.
+
+It is read by `doit build --package NAME`, or named with --recipe. Words that compilers spell in
+different ways are given once; tasks.sdists.spelling spells them.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
+
+from tasks.core import config_file, paths, user_file, yaml_data
+from tasks.core.config import Model, Requirement, Seconds, Sha256
+from tasks.core.errors import ConfigError
+
+FOLDER = "recipes"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*$")]
+LibraryName = Annotated[str, StringConstraints(pattern=r"^[\w.+-]+$")]
+Inside = Annotated[str, AfterValidator(paths.checked_path)]
+Standard = Annotated[str, StringConstraints(pattern=r"^c(\+\+)?\d\d$")]
+
+
+class Check(Model):
+    """What the installed package must do.
+
+    Args:
+        code: Python, run in the clean Windows Python that has the wheel.
+        expected: what it prints.
+        requires: what it imports beside the package.
+    """
+
+    code: str
+    expected: str
+    requires: tuple[Requirement, ...] = ()
+    timeout_seconds: Seconds = 300
+
+
+class PackageRecipe(Model):
+    """A package's recipe; every key may be left out.
+
+    Args:
+        version: the one that is built where none is asked for.
+        sha256: that its sdist must have.
+        patches: unified diffs with a/ and b/, beside the recipe.
+        build_requires: build requirements that it omits, or narrower versions of its own.
+        system_libraries: import libraries of Windows to link, without ending: ws2_32.
+        definitions: preprocessor definitions, name -> value.
+        std: the language's standard, as in c++17 or c11.
+        include: folders of the source that are searched for headers.
+        environment: variables that its build reads.
+    """
+
+    version: Annotated[str, StringConstraints(pattern=r"^[\w.!+]+$")] | None = None
+    sha256: Sha256 | None = None
+    patches: tuple[Inside, ...] = ()
+    build_requires: tuple[Requirement, ...] = ()
+    system_libraries: tuple[LibraryName, ...] = ()
+    definitions: dict[Name, str] = Field(default_factory=dict)
+    std: Standard | None = None
+    include: tuple[Inside, ...] = ()
+    environment: dict[Name, str] = Field(default_factory=dict)
+    check: Check | None = None
+
+
+def load(path: Path) -> PackageRecipe:
+    """Read and check a recipe.
+
+    Raises:
+        ConfigError: with the path of the key that is wrong.
+    """
+    try:
+        data = yaml_data.parse(user_file.read_text(path))
+    except user_file.UnreadableError as error:
+        raise ConfigError(f"{path.name} cannot be read: {error}") from error
+    except yaml_data.YAMLProblemError as error:
+        raise ConfigError(f"{path.name}: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path.name}: is empty or no mapping of keys to values")
+    try:
+        recipe = PackageRecipe.model_validate(data)
+    except ValidationError as error:
+        raise config_file.explained(error, path.name, PackageRecipe) from error
+    for patch in recipe.patches:
+        if not (path.parent / patch).is_file():
+            raise ConfigError(f"{path.name}: patches: there is no file {patch} beside it")
+    return recipe

@@ -1,0 +1,42 @@
+"""A recipe's words, as each compiler spells them."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.core.recipe import PackageRecipe
+from tasks.handover.words import Call
+from tasks.sdists import spelling
+
+RECIPE = PackageRecipe(
+    std="c++17", definitions={"A": "1"}, include=("inc",), system_libraries=("ws2_32",)
+)
+TREE = Path("tree")
+
+
+def test_a_standard_is_for_sources_of_its_language():
+    words = spelling.for_gcc(RECIPE, TREE)
+    assert "-std=c++17" in words(Call("cxx", ["-c", "a.cpp"]))
+    assert "-std=c++17" not in words(Call("cc", ["-c", "a.c"]))
+    in_c = spelling.for_gcc(PackageRecipe(std="c11"), TREE)
+    assert in_c(Call("cc", ["-c", "a.c"])) == ["-std=c11"]
+    assert in_c(Call("cxx", ["-c", "a.cpp"])) == []
+
+
+def test_libraries_are_linked_and_not_compiled():
+    words = spelling.for_gcc(RECIPE, TREE)
+    assert "-lws2_32" not in words(Call("cc", ["-c", "a.c"]))
+    assert words(Call("cc", ["a.o"]))[-1] == "-lws2_32"
+    assert words(Call("ar", ["rcs"])) == []
+
+
+def test_microsofts_compiler_reads_variables():
+    made = spelling.for_msvc(RECIPE, TREE, {"INCLUDE": "given", "LIB": "lib"})
+    assert made["CL"] == "/std:c++17 /DA#1"
+    assert made["INCLUDE"].split(";") == [str(TREE / "inc"), "given"]
+    assert made["LINK"] == "ws2_32.lib"
+
+
+@pytest.mark.parametrize("std", ["c++11", "c99"])
+def test_cl_is_not_given_a_standard_that_it_has_no_word_for(std):
+    assert "CL" not in spelling.for_msvc(PackageRecipe(std=std), TREE, {})
