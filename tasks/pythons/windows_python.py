@@ -30,6 +30,8 @@ set -u -o pipefail
 {exports}
 # What it prints is for a terminal of this system.
 export PYTHONUTF8=1
+# What the checks have compiled is not compiled again.
+export PYTHONPYCACHEPREFIX={bytecode}
 python={python}
 # The Windows Python dies at once unless its three standard streams are pipes.
 if [ -t 0 ]; then input() {{ :; }}; else input() {{ cat; }}; fi
@@ -281,6 +283,7 @@ def make_wine(project: Project, program: Path | None, zig: Path, job: Job) -> Ma
     text = LAUNCHER.format(
         name=script.name,
         exports=exports,
+        bytecode=shlex.quote(HERE.path(bytecode(project))),
         python=shlex.quote(str(project.environment / "python.exe")),
         wine=shlex.quote(str(program)),
     )

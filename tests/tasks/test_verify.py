@@ -1,5 +1,7 @@
 """Checks say what they did, and nothing that they did not do."""
 
+from pathlib import Path
+
 import pytest
 from support import Recorder
 
@@ -27,7 +29,7 @@ def test_without_wine_a_check_is_not_run_and_says_how_to_get_it(no_wine, clone, 
 
 
 def test_without_wine_there_is_no_empty_windows_either(no_wine, clone, job):
-    made = windows_python.make_wine(project.load(clone), None, job)
+    made = windows_python.make_wine(project.load(clone), None, Path("zig"), job)
     assert made.status == "not run"
 
 
