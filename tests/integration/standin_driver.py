@@ -25,7 +25,8 @@ name = sys.argv[2]
 
 def work(module: ModuleType, task: str) -> str:
     """Do the work of a stage; its summary."""
-    [stage] = [made for made in module.create(project) if made.get("actions")]
+    stages = [made for made in module.create(project) if made.get("actions")]
+    [stage] = [s for s in stages if task in (s["basename"], f"{s['basename']}:{s.get('name')}")]
     job = Job(task, project.log(task), lambda done, total: None, print, print)
     summary: str = stage["actions"][0].work(job).summary
     return summary

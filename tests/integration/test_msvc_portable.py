@@ -129,7 +129,9 @@ class Attempt:
 
     def make(self, **changes: object) -> manifest.Made:
         build = self.build.model_copy(update=changes)
-        return wheel.build_wheel(self.project, "ffcv", build, self.recorder.job)
+        assert build.extension is not None
+        job = self.recorder.job
+        return wheel.build_wheel(self.project, "ffcv", build, build.extension, job)
 
     def failure(self, **changes: object) -> list[triage.Finding]:
         """What triage finds in the log of a build that has to fail."""
