@@ -149,6 +149,7 @@ def take_turns(
                 for contender, values in taken.items():
                     name = build.name if contender == OWN else f"{contender}, {build.place.name}"
                     samples.setdefault(operation, {}).setdefault(name, []).append(min(values))
-            details["versions"][build.place.name] = outcome["versions"]
+            versions = details["versions"].setdefault(build.place.name, {})
+            versions |= outcome["versions"]  # a build without rivals has not theirs
             details["bits_per_pixel"] = outcome["bits_per_pixel"]
     return samples, details
