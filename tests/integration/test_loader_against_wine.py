@@ -54,18 +54,18 @@ class Wheel:
 # DLLs of numpy.libs come into every package that imports numpy.
 WHEELS = (
     Wheel(name="", imports="ssl, sqlite3, ctypes, lzma, bz2, decimal, tkinter", dll="libcrypto-3"),
-    Wheel(name="numpy", imports="numpy", dll="libopenblas"),
+    Wheel(name="numpy", imports="numpy", dll="libscipy_openblas64_"),
     Wheel(
         name="scipy",
         imports="scipy.linalg, scipy.sparse.linalg, scipy.special, scipy.optimize, "
         "scipy.interpolate",
         dll="libscipy_openblas",
     ),
-    Wheel(name="opencv-python-headless", imports="cv2", dll="libopenblas"),
+    Wheel(name="opencv-python-headless", imports="cv2", dll="libscipy_openblas64_"),
     Wheel(name="pandas", imports="pandas", dll="msvcp140-"),
     Wheel(name="pillow", imports="PIL.Image, PIL._webp, PIL._imagingft"),
     Wheel(name="numba", imports="numba", dll="llvmlite.dll"),
-    Wheel(name="matplotlib", imports="matplotlib.pyplot", dll="libopenblas"),
+    Wheel(name="matplotlib", imports="matplotlib.pyplot", dll="libscipy_openblas64_"),
     Wheel(name="psutil", imports="psutil"),
     Wheel(name="torch", imports="torch", dll="torch_cpu.dll"),
     Wheel(name="torchvision", imports="torchvision", dll="torch_cpu.dll", only_for_the_table=True),
