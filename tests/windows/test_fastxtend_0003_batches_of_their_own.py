@@ -20,6 +20,7 @@ class Numbers:
 
 
 if __name__ == "__main__":
+    from fastai.data.transforms import IntToFloatTensor
     from fastxtend.ffcv.all import DatasetWriter, IntDecoder, IntField, Loader, OrderOption
     from fastxtend.ffcv.all import CenterCropRGBImageDecoder, RGBImageField, fx
     from ffcv.transforms import Squeeze
@@ -34,10 +35,11 @@ if __name__ == "__main__":
         loader = Loader(
             "n.beton", batch_size=4, num_workers=1, order=OrderOption.SEQUENTIAL,
             pipelines=pipelines, device="cpu", async_tfms=asynchronous,
+            batch_tfms=[IntToFloatTensor()],
         )
         batches = list(loader)
         labels = [int(label) for _, labels in batches for label in labels]
-        images = [int(image.flatten()[0]) for images, _ in batches for image in images]
+        images = [round(255 * float(image.flatten()[0])) for images, _ in batches for image in images]
         assert labels == images == list(range(64)), (asynchronous, labels, images)
         assert type(batches[0][0]).__name__ == "TensorImage"
     print("KEPT")
