@@ -39,7 +39,8 @@ if __name__ == "__main__":
         )
         batches = list(loader)
         labels = [int(label) for _, labels in batches for label in labels]
-        images = [round(255 * float(image.flatten()[0])) for images, _ in batches for image in images]
+        pixels = [float(image.flatten()[0]) for images, _ in batches for image in images]
+        images = [round(255 * pixel) for pixel in pixels]
         assert labels == images == list(range(64)), (asynchronous, labels, images)
         assert type(batches[0][0]).__name__ == "TensorImage"
     print("KEPT")
