@@ -23,6 +23,7 @@ if __name__ == "__main__":
     from fastai.data.transforms import IntToFloatTensor
     from fastxtend.ffcv.all import DatasetWriter, IntDecoder, IntField, Loader, OrderOption
     from fastxtend.ffcv.all import CenterCropRGBImageDecoder, RGBImageField, fx
+    from fasttransform import Pipeline
     from ffcv.transforms import Squeeze
 
     fields = {"image": RGBImageField(write_mode="raw"), "label": IntField()}
@@ -35,7 +36,8 @@ if __name__ == "__main__":
         loader = Loader(
             "n.beton", batch_size=4, num_workers=1, order=OrderOption.SEQUENTIAL,
             pipelines=pipelines, device="cpu", async_tfms=asynchronous,
-            batch_tfms=[IntToFloatTensor()],
+            # async_tfms wants a Pipeline, and no batch_tfms
+            after_batch=Pipeline([IntToFloatTensor()]),
         )
         batches = list(loader)
         labels = [int(label) for _, labels in batches for label in labels]
