@@ -4,6 +4,9 @@ import subprocess
 import sys
 import time
 
+import pytest
+from support import under_wine
+
 from tasks.benchmarks import cold
 
 
@@ -21,6 +24,7 @@ def test_nothing_takes_no_time():
     assert cold.critical_path({}, {"a": ["b"]}) == (0.0, [])
 
 
+@pytest.mark.skipif(under_wine(), reason="Wine does not tell the memory of another process")
 def test_the_memory_of_children_is_seen():
     program = "import time; held = bytearray(60_000_000); time.sleep(1)"
     with cold.Memory() as memory:

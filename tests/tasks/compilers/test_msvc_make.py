@@ -94,7 +94,7 @@ def test_the_compiler_is_tried_out_in_its_own_environment(machine, monkeypatch):
     assert seen["arguments"] == ["/nologo", "/LD", "try.c", "/Fetry.dll"]
     assert seen["INCLUDE"].startswith(f"{machine.path}\\include;")
     assert seen["PATH"].startswith(f"{tools(machine.path)};{machine.path}\\kit;")
-    assert "CL" not in seen
+    assert seen["CL"].startswith("/experimental:deterministic")
     assert not (machine.folder / "toolchain.json").exists()
 
 
@@ -110,7 +110,9 @@ def test_a_compiler_that_works_is_written_down(machine, monkeypatch):
         "rc": str(machine.path / "kit" / "rc.exe"),
     }
     assert loaded.path == [str(tools(machine.path)), str(machine.path / "kit")]
-    assert loaded.environment.keys() == {"INCLUDE", "VCTOOLSVERSION", "VSINSTALLDIR"}
+    assert loaded.environment.keys() == {
+        "CL", "INCLUDE", "LINK", "VCTOOLSVERSION", "VSINSTALLDIR",
+    }  # fmt: skip
     assert loaded.folders == [str(tools(machine.path)), str(machine.path / "kit")]
     written = Path(loaded.cmake_toolchain_file).read_text(encoding="utf-8")
     assert f'set(CMAKE_RC_COMPILER "{(machine.path / "kit" / "rc.exe").as_posix()}")' in written
