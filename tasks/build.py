@@ -9,7 +9,6 @@ exit status is 1 where a package could not be built, went on without its compile
 could not be imported.
 """
 
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -119,7 +118,7 @@ def _recipe(project: Project, asked: str, given: Path | None) -> tuple[PackageRe
     Raises:
         ConfigError: it cannot be used.
     """
-    name = re.split(r"==", asked, maxsplit=1)[0].strip()
+    name = asked.partition("==")[0].strip()
     file = given or project.root / recipe_file.FOLDER / f"{source.normal(name)}.yaml"
     if given is None and (not source.is_name(asked) or not file.is_file()):
         return PackageRecipe(), None

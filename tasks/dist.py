@@ -72,7 +72,7 @@ def repaired(project: Project, wheel: Path, folder: Path, job: Job) -> Path:
         log=job.log, cwd=folder, line=job.line, timeout=TIMEOUT,
         # With the one it leaves its command line out of the wheel; with the other its sets have
         # the same order each time.
-        env=host.environment({"SOURCE_DATE_EPOCH": "315532800", "PYTHONHASHSEED": "0"}),
+        env=host.environment({**host.SOURCE_DATE, "PYTHONHASHSEED": "0"}),
     )  # fmt: skip
     return folder / wheel.name
 

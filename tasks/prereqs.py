@@ -13,7 +13,7 @@ from typing import Any
 from tasks import fetch, toolchain
 from tasks.compilers import msvc
 from tasks.core import host, long_paths, manifest
-from tasks.core.config import CMakeRecipe, CondaEnvironment, MsvcToolchain
+from tasks.core.config import CMakeRecipe, CondaEnvironment, Cuda, MsvcToolchain
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
@@ -37,7 +37,7 @@ def _program(what: str, name: str, needed_for: str, get_it: str) -> Line:
     return Line(what, "missing", f"needed for {needed_for}; get it with: {get_it}")
 
 
-def _nvidia() -> Line:
+def _nvidia(cuda: Cuda) -> Line:
     """The NVIDIA driver, asked through nvidia-smi. Only information."""
     program = host.program("nvidia-smi")
     if program is None:
@@ -47,7 +47,7 @@ def _nvidia() -> Line:
         return Line("NVIDIA driver", "info", "nvidia-smi is there but gives no answer")
     if not gpus:
         return Line("NVIDIA driver", "info", "it finds no GPU; PyTorch will use the CPU")
-    return Line("NVIDIA driver", "ok", "; ".join(gpu.advice(one) for one in gpus))
+    return Line("NVIDIA driver", "ok", "; ".join(gpu.advice(one, cuda) for one in gpus))
 
 
 def _free(what: str, folder: Path, needed: float) -> Line:
@@ -134,7 +134,7 @@ def look(project: Project, job: Job) -> list[Line]:
     lines += [
         _free("disk, build", project.build, needed),
         _free("disk, cache", project.cache, needed),
-        _nvidia(),
+        _nvidia(project.config.cuda),
     ]
     return lines
 

@@ -111,8 +111,7 @@ def pack_wheel(project: Project, name: str, patches: int, job: Job) -> Made:
         [sys.executable, "-m", "wheel", "pack", source.source_folder(project, name),
          "--dest-dir", folder],
         log=job.log, cwd=folder, line=job.line, timeout=TIMEOUT,
-        # What is packed is the same, whenever it is.
-        env=host.environment({"SOURCE_DATE_EPOCH": "315532800"}),
+        env=host.environment(host.SOURCE_DATE),
     )  # fmt: skip
     [made] = folder.glob("*.whl")
     return Made(

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.compilers.toolchain import Toolchain
+from tasks.core import host
 from tasks.core.project import Target
 
 DISTUTILS_CONFIG = "distutils.cfg"
@@ -136,7 +137,7 @@ def compose(
         seen: a path as the Windows Python sees it, where the build runs in that.
     """
     # Equal inputs give an equal wheel (https://reproducible-builds.org/specs/source-date-epoch/).
-    common = {"SOURCE_DATE_EPOCH": "315532800"}
+    common = dict(host.SOURCE_DATE)
     if toolchain.compiler_class == "msvc":
         made = _for_msvc(toolchain, python, libraries, definitions, seen)
         return BuildEnvironment({**made.variables, **common}, made.path)

@@ -30,6 +30,7 @@ def _checked_url(url: str) -> str:
 
 # A week; no check of the finished environment takes longer.
 Seconds = Annotated[int, Field(gt=0, le=7 * 24 * 3600)]
+Dotted = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)+$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 PythonVersion = Annotated[str, StringConstraints(pattern=r"^3\.\d+$")]
 # A path, or a pattern of paths, below some folder: (folder/)* with * ? [abc] and **.
@@ -307,6 +308,25 @@ class Wine(Model):
     environment: dict[str, str] = {}
 
 
+class CudaMajor(Model):
+    """What a major version of CUDA asks for: the oldest driver and the oldest GPU."""
+
+    driver: Dotted
+    capability: Dotted
+
+
+class Cuda(Model):
+    """Which versions of CUDA NVIDIA's GPUs and drivers run.
+
+    Args:
+        majors: version -> what it asks for.
+        since: compute capability of a GPU -> the first version that has code for it.
+    """
+
+    majors: dict[Annotated[str, StringConstraints(pattern=r"^\d+$")], CudaMajor]
+    since: dict[Dotted, Dotted]
+
+
 class ZigToolchain(Model):
     """zig as a cross-compiler."""
 
@@ -452,6 +472,7 @@ class Config(Model):
     build: PackageBuild = PackageBuild()
     verify: Verify
     wine: Wine
+    cuda: Cuda
     profiles: dict[str, Profile]
 
     @field_validator("artifacts", "libraries", "packages", "profiles")

@@ -8,7 +8,7 @@ A wrong key, type or reference is a `ConfigError` with the key's path.
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +16,8 @@ from tasks.core import user_file, yaml_data
 from tasks.core.config import CondaRecipe, Config, MsvcToolchain, Profile, Recipes
 from tasks.core.errors import ConfigError
 from tasks.core.urls import public_url
+
+_M = TypeVar("_M", bound=BaseModel)
 
 _LONGEST_SHOWN = 200
 
@@ -40,9 +42,7 @@ def _is_of_pydantic(part: int | str) -> bool:
     return isinstance(part, str) and part.startswith(("dict[", "function-", "[key]"))
 
 
-def _key_path(
-    location: tuple[int | str, ...], model: type[BaseModel] = Config
-) -> tuple[str, list[str]]:
+def _key_path(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[str, list[str]]:
     """A location of pydantic's as people write it, and the keys that are known beside its last.
 
     pydantic names the chosen member of a union as if it were a key; those parts are left out.
@@ -75,7 +75,7 @@ def _key_path(
     return path, keys
 
 
-def explained(error: ValidationError, name: str, model: type[BaseModel] = Config) -> ConfigError:
+def _explained(error: ValidationError, name: str, model: type[BaseModel]) -> ConfigError:
     """The first validation error of a file as one line.
 
     Args:
@@ -161,11 +161,8 @@ def _check_references(config: Config, name: str, root: Path) -> None:
     defined("profile", config.dist.profile, config.profiles, "dist.profile")
 
 
-def load(path: Path) -> Config:
-    """Read and check a configuration file.
-
-    Args:
-        path: the YAML file; paths inside it count from its folder.
+def read(path: Path, model: type[_M]) -> _M:
+    """Read a YAML file, and hold it to a model.
 
     Raises:
         ConfigError: with the path of the key that is wrong.
@@ -179,9 +176,21 @@ def load(path: Path) -> Config:
     if not isinstance(data, dict):
         raise ConfigError(f"{path.name}: is empty or no mapping of keys to values")
     try:
-        config = Config.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
-        raise explained(error, path.name) from error
+        raise _explained(error, path.name, model) from error
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration file.
+
+    Args:
+        path: the YAML file; paths inside it count from its folder.
+
+    Raises:
+        ConfigError: with the path of the key that is wrong.
+    """
+    config = read(path, Config)
     _check_references(config, path.name, path.parent)
     return config
 

@@ -10,6 +10,10 @@ from tasks.core.errors import BuildError
 
 WINDOWS = os.name == "nt"
 
+# 1980, before which no zip archive has a date: what is made with it is the same, whenever it is.
+# https://reproducible-builds.org/specs/source-date-epoch/
+SOURCE_DATE = {"SOURCE_DATE_EPOCH": "315532800"}
+
 # The prompts of this system, by the ending of a script for them.
 PROMPTS = (".cmd", ".ps1") if WINDOWS else (".sh",)
 

@@ -7,9 +7,9 @@ different ways are given once; tasks.sdists.spelling spells them.
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, StringConstraints
 
-from tasks.core import config_file, paths, user_file, yaml_data
+from tasks.core import config_file, paths
 from tasks.core.config import Model, Requirement, Seconds, Sha256
 from tasks.core.errors import ConfigError
 
@@ -69,18 +69,7 @@ def load(path: Path) -> PackageRecipe:
     Raises:
         ConfigError: with the path of the key that is wrong.
     """
-    try:
-        data = yaml_data.parse(user_file.read_text(path))
-    except user_file.UnreadableError as error:
-        raise ConfigError(f"{path.name} cannot be read: {error}") from error
-    except yaml_data.YAMLProblemError as error:
-        raise ConfigError(f"{path.name}: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path.name}: is empty or no mapping of keys to values")
-    try:
-        recipe = PackageRecipe.model_validate(data)
-    except ValidationError as error:
-        raise config_file.explained(error, path.name, PackageRecipe) from error
+    recipe = config_file.read(path, PackageRecipe)
     for patch in recipe.patches:
         if not (path.parent / patch).is_file():
             raise ConfigError(f"{path.name}: patches: there is no file {patch} beside it")

@@ -26,6 +26,8 @@ def read_text(path: Path, longest: int = LONGEST) -> str:
             raise UnreadableError("it is no file")
         with path.open("rb") as stream:
             data = stream.read(longest + 1)
+    except FileNotFoundError as error:
+        raise UnreadableError(f"there is no file {path}; look at the name") from error
     except OSError as error:
         raise UnreadableError(str(system_message(error))) from error
     if len(data) > longest:

@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from tasks.core import host, manifest, process
-from tasks.core.config import CondaEnvironment
+from tasks.core.config import CondaEnvironment, Cuda
 from tasks.core.errors import BuildError
 from tasks.core.files import remove_tree
 from tasks.core.job import Job
@@ -178,25 +178,30 @@ def is_untouched(prefix: Path, packages: Sequence[str]) -> bool:
 
 
 def accelerator(
-    settings: CondaEnvironment, override: str | None, nvidia_smi: Path | None, job: Job
+    settings: CondaEnvironment,
+    cuda: Cuda,
+    override: str | None,
+    nvidia_smi: Path | None,
+    job: Job,
 ) -> list[str]:
     """The package specifications by which the solver takes PyTorch for NVIDIA GPUs or the CPU.
 
     Args:
+        cuda: what GPUs and drivers run.
         override: CONDA_OVERRIDE_CUDA: the CUDA version to assume, "0" or "" for none
             (https://docs.conda.io/projects/conda/en/latest/user-guide/tasks/manage-virtual.html).
         nvidia_smi: the program of NVIDIA's driver, if it is there.
     """
-    cuda, cpu = [*settings.accelerator.cuda], [*settings.accelerator.cpu]
+    with_gpu, cpu = [*settings.accelerator.cuda], [*settings.accelerator.cpu]
     if override is not None:
-        return cpu if override.strip() in ("", "0") else cuda
+        return cpu if override.strip() in ("", "0") else with_gpu
     if nvidia_smi is None:
         return cpu
     found = gpu.ask(nvidia_smi)
-    usable = [one for one in found or [] if gpu.cuda_range(one)[1] is not None]
+    usable = [one for one in found or [] if gpu.cuda_range(one, cuda)[1] is not None]
     if usable:
-        return cuda + gpu.conda_bounds(usable)
-    reason = gpu.advice(found[0]) if found else "nvidia-smi is there but finds no GPU"
+        return with_gpu + gpu.conda_bounds(usable, cuda)
+    reason = gpu.advice(found[0], cuda) if found else "nvidia-smi is there but finds no GPU"
     job.warn(
         f"{reason}; so PyTorch for the CPU is installed. With a working driver, run "
         f'"doit clean {job.name}" and doit again'
@@ -254,7 +259,7 @@ def install_packages(
     if made is None or "packages" not in made.details:
         raise BuildError('the Python of the environment is not there; run "doit env:python"')
     micromamba = Micromamba(project, f"fetch:{settings.micromamba}", job)
-    accelerated = accelerator(settings, override, nvidia_smi, job)
+    accelerated = accelerator(settings, project.config.cuda, override, nvidia_smi, job)
     # What the first step asked for is asked for again, or the solver may remove it
     # (https://github.com/mamba-org/mamba/issues/4303).
     request = read_request([project.root / settings.base, *files])

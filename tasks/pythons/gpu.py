@@ -10,18 +10,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.core.config import Cuda
+
 QUERY = ("--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader")
 # Drivers before 510 do not know compute_cap.
 OLD_QUERY = ("--query-gpu=name,driver_version", "--format=csv,noheader")
-
-# The driver from which on programs of a major version of CUDA run ("minor version compatibility"):
-# https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
-# On Windows and in WSL the numbers of the Windows driver count.
-DRIVERS = {12: (528, 33), 13: (580, 0)}
-# The compute capability from which on a version of CUDA has code for a GPU, newest first:
-# https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/, and for 13 the end of 5.x to 7.0.
-NEEDS = {(10, 0): (12, 8), (9, 0): (11, 8), (8, 9): (11, 8)}
-OLDEST = {12: (5, 0), 13: (7, 5)}
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,11 @@ def ask(program: Path) -> list[Gpu] | None:
     return None
 
 
-def cuda_range(gpu: Gpu) -> tuple[tuple[int, int] | None, int | None]:
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def cuda_range(gpu: Gpu, cuda: Cuda) -> tuple[str | None, int | None]:
     """Which versions of CUDA a build of PyTorch may be for, to run on this GPU.
 
     Returns:
@@ -79,46 +76,53 @@ def cuda_range(gpu: Gpu) -> tuple[tuple[int, int] | None, int | None]:
         generation allow (None: none that is made today).
     """
     capability = gpu.capability
-    least = next((v for c, v in NEEDS.items() if capability and capability >= c), None)
-    majors = [
-        major
-        for major, driver in DRIVERS.items()
-        if gpu.driver >= driver and (capability is None or capability >= OLDEST[major])
+    since = [
+        first
+        for needed, first in sorted(cuda.since.items(), key=lambda item: _numbers(item[0]))
+        if capability and capability >= _numbers(needed)
     ]
-    return least, max(majors, default=None)
+    majors = [
+        int(major)
+        for major, asks in cuda.majors.items()
+        if gpu.driver >= _numbers(asks.driver)
+        and (capability is None or capability >= _numbers(asks.capability))
+    ]
+    return (since[-1] if since else None), max(majors, default=None)
 
 
-def advice(gpu: Gpu) -> str:
+def advice(gpu: Gpu, cuda: Cuda) -> str:
     """What to know of this GPU, and what to do, in one line."""
     version = ".".join(map(str, gpu.driver))
     generation = ".".join(map(str, gpu.capability)) if gpu.capability else "not told"
     told = f"{gpu.name}, compute capability {generation}, driver {version}"
-    least, most = cuda_range(gpu)
-    if gpu.capability and gpu.capability < OLDEST[min(OLDEST)]:
+    least, most = cuda_range(gpu, cuda)
+    oldest = min(cuda.majors, key=int)
+    if gpu.capability and gpu.capability < _numbers(cuda.majors[oldest].capability):
         return f"{told}: too old for today's PyTorch, which will use the CPU"
     if most is None:
+        newest = cuda.majors[max(cuda.majors, key=int)]
         return (
-            f"{told}: too old a driver for CUDA {min(DRIVERS)}; get one from nvidia.com/drivers "
-            f"({DRIVERS[min(DRIVERS)][0]} or newer; {DRIVERS[max(DRIVERS)][0]} for all builds)"
+            f"{told}: too old a driver for CUDA {oldest}; get one from nvidia.com/drivers "
+            f"({cuda.majors[oldest].driver} or newer; {newest.driver} for all builds)"
         )
-    fits = f"PyTorch for CUDA {most}" + ("" if most == min(DRIVERS) else " or older")
-    if least and least[0] == most and least[1]:
-        fits = f"PyTorch for CUDA {least[0]}.{least[1]} or a newer {most}"
-    elif least and least > (min(DRIVERS), 0):
-        fits = f"PyTorch for CUDA {least[0]}.{least[1]} to {most}"
-    return f"{told}: {fits}"
+    if least is None or _numbers(least) < (int(oldest),):
+        return f"{told}: PyTorch for CUDA {most}{'' if most == int(oldest) else ' or older'}"
+    if _numbers(least)[0] == most:
+        return f"{told}: PyTorch for CUDA {least} or a newer {most}"
+    return f"{told}: PyTorch for CUDA {least} to {most}"
 
 
-def conda_bounds(gpus: list[Gpu]) -> list[str]:
+def conda_bounds(gpus: list[Gpu], cuda: Cuda) -> list[str]:
     """Package specifications by which conda's solver takes a CUDA that all these GPUs run.
 
     The solver knows the driver (its virtual package __cuda), but not the GPU: the newest build
     for the driver may hold no code for an old GPU.
     """
-    ranges = [cuda_range(gpu) for gpu in gpus]
-    least = max((low for low, _ in ranges if low), default=None)
+    ranges = [cuda_range(gpu, cuda) for gpu in gpus]
+    least = max((low for low, _ in ranges if low), key=_numbers, default=None)
     most = min((high for _, high in ranges if high), default=None)
-    bounds = [f">={least[0]}.{least[1]}"] if least and least > (12, 0) else []
-    if most is not None and most < max(DRIVERS):
+    majors = [int(major) for major in cuda.majors]
+    bounds = [f">={least}"] if least and _numbers(least) > (min(majors),) else []
+    if most is not None and most < max(majors):
         bounds.append(f"<{most + 1}")
     return [f"cuda-version {','.join(bounds)}"] if bounds else []

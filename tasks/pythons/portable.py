@@ -124,7 +124,8 @@ at the driver. In this folder (one line, the second):
     winget install --id=astral-sh.uv -e
     uv pip install --python python.exe --torch-backend auto {again} {packages}
 
-A GPU of 2025 (RTX 50) needs a build for CUDA 12.8 or later, and a driver 570 or newer.
+It takes the newest build that the driver runs; a GPU that is newer than its driver wants a newer
+driver first.
 """
 
 

@@ -310,7 +310,7 @@ def repaired(project: Project, wheel: Path, python: Path, folder: Path, job: Job
             "--wheel-dir", out, wheel,
         ],
         log=job.log, cwd=folder, line=job.line, timeout=HOOK_TIMEOUT,
-        env=host.environment({"SOURCE_DATE_EPOCH": "315532800", "PYTHONHASHSEED": "0"}),
+        env=host.environment({**host.SOURCE_DATE, "PYTHONHASHSEED": "0"}),
     )  # fmt: skip
     return out / wheel.name
 

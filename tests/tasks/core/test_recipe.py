@@ -34,3 +34,8 @@ def test_what_is_wrong_is_said_with_its_key(tmp_path, text, said):
         recipe.load(path)
     assert said in caught.value.message
     assert len(caught.value.message.splitlines()) == 1
+
+
+def test_a_recipe_that_is_not_there_is_told_with_where_it_was_looked_for(tmp_path):
+    with pytest.raises(ConfigError, match=r"told\.yaml cannot be read: there is no file .*told"):
+        recipe.load(tmp_path / "told.yaml")

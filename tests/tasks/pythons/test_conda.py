@@ -24,7 +24,8 @@ from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.pythons import conda, micromamba
 
-SETTINGS = load(ROOT / "config.yaml").profiles["msvc"].environment
+CONFIG = load(ROOT / "config.yaml")
+SETTINGS, CUDA = CONFIG.profiles["msvc"].environment, CONFIG.cuda
 assert isinstance(SETTINGS, CondaEnvironment)
 
 CONFLICT = """\
@@ -252,7 +253,7 @@ def nvidia_smi(folder: Path, status: int, prints: str = "") -> Path:
 
 @pytest.mark.parametrize(("override", "cuda"), [("12.6", True), ("0", False), ("", False)])
 def test_the_override_of_conda_says_what_gpu_there_is(override, cuda, job):
-    found = conda.accelerator(SETTINGS, override, Path("no-such-program"), job)
+    found = conda.accelerator(SETTINGS, CUDA, override, Path("no-such-program"), job)
     assert found == [*(SETTINGS.accelerator.cuda if cuda else SETTINGS.accelerator.cpu)]
 
 
@@ -265,12 +266,12 @@ def test_cuda_is_taken_where_the_driver_answers(world, tmp_path):
     asked = yaml.safe_load((world.project.build / "env-packages.yml").read_text(encoding="utf-8"))
     assert asked["dependencies"][-1] == "pytorch=*=cuda*"
     assert "for CUDA" in made.summary
-    assert conda.accelerator(SETTINGS, None, None, world.recorder.job) == ["pytorch=*=cpu*"]
+    assert conda.accelerator(SETTINGS, CUDA, None, None, world.recorder.job) == ["pytorch=*=cpu*"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for nvidia-smi is a shell script")
 def test_a_driver_that_does_not_answer_is_said(tmp_path, recorder):
-    asked = conda.accelerator(SETTINGS, None, nvidia_smi(tmp_path, 9), recorder.job)
+    asked = conda.accelerator(SETTINGS, CUDA, None, nvidia_smi(tmp_path, 9), recorder.job)
     assert asked == ["pytorch=*=cpu*"]
     assert "nvidia-smi is there but finds no GPU" in recorder.warnings[0]
 
@@ -278,14 +279,14 @@ def test_a_driver_that_does_not_answer_is_said(tmp_path, recorder):
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for nvidia-smi is a shell script")
 def test_an_old_gpu_keeps_the_solver_from_builds_that_have_no_code_for_it(tmp_path, recorder):
     program = nvidia_smi(tmp_path, 0, "NVIDIA GeForce GTX 1080, 581.29, 6.1")
-    asked = conda.accelerator(SETTINGS, None, program, recorder.job)
+    asked = conda.accelerator(SETTINGS, CUDA, None, program, recorder.job)
     assert asked == ["pytorch=*=cuda*", "cuda-version <13"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for nvidia-smi is a shell script")
 def test_a_driver_that_is_too_old_is_said_with_what_to_do(tmp_path, recorder):
     program = nvidia_smi(tmp_path, 0, "NVIDIA GeForce RTX 3080, 471.41, 8.6")
-    assert conda.accelerator(SETTINGS, None, program, recorder.job) == ["pytorch=*=cpu*"]
+    assert conda.accelerator(SETTINGS, CUDA, None, program, recorder.job) == ["pytorch=*=cpu*"]
     assert "too old a driver for CUDA 12" in recorder.warnings[0]
 
 

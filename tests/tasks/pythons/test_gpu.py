@@ -4,8 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from support import ROOT
 
+from tasks.core.config_file import load
 from tasks.pythons import gpu
+
+CUDA = load(ROOT / "config.yaml").cuda
 
 # What nvidia-smi prints for gpu.QUERY, one machine each.
 GTX_1080 = "NVIDIA GeForce GTX 1080, 566.36, 6.1\n"
@@ -42,14 +46,17 @@ def only(text: str) -> gpu.Gpu:
         (RTX_4090, "PyTorch for CUDA 12"),
         (RTX_5090, "compute capability 12.0, driver 581.29: PyTorch for CUDA 12.8 to 13"),
         (RTX_5080, "PyTorch for CUDA 12.8 or a newer 12"),
-        (OLD_DRIVER, "too old a driver for CUDA 12; get one from nvidia.com/drivers (528 or newer"),
+        (
+            OLD_DRIVER,
+            "too old a driver for CUDA 12; get one from nvidia.com/drivers (528.33",
+        ),
         (NO_CAPABILITY, "compute capability not told, driver 496.49: too old a driver"),
         (KEPLER, "too old for today's PyTorch, which will use the CPU"),
         (WSL, "RTX 4070 Laptop GPU, compute capability 8.9, driver 581.29: PyTorch for CUDA 13"),
     ],
 )
 def test_a_gpu_is_told_with_the_builds_that_run_on_it(text, told):
-    assert told in gpu.advice(only(text))
+    assert told in gpu.advice(only(text), CUDA)
 
 
 @pytest.mark.parametrize("text", [NONE, FAILED, "", "\n"])
@@ -70,7 +77,7 @@ def test_no_gpu_is_no_gpu(text):
     ],
 )
 def test_condas_solver_gets_the_bounds_that_it_cannot_know(text, bounds):
-    assert gpu.conda_bounds(gpu.parse(text)) == bounds
+    assert gpu.conda_bounds(gpu.parse(text), CUDA) == bounds
 
 
 def nvidia_smi(folder: Path, script: str) -> Path:
