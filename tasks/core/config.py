@@ -245,9 +245,11 @@ class PackageBuild(Model):
 
     Args:
         constraints: versions that no environment of such a build leaves.
+        runtime: compiler -> packages with the DLLs that its modules need.
     """
 
     constraints: tuple[Requirement, ...] = ()
+    runtime: dict[str, tuple[Requirement, ...]] = {}
 
 
 class ImportCheck(Model):

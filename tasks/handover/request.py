@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tasks.core import host
 
@@ -51,6 +51,18 @@ class Request:
         whole = PureWindowsPath(self.folder, path)
         root = Path(self.drive_c if whole.drive.upper() == "C:" else "/")
         return _in_any_case(root, whole.parts[1:])
+
+    def relative(self, path: str) -> str:
+        """The host's spelling of a path below the working folder.
+
+        Setuptools' class for gcc writes the names of objects in lower case, and not those of the
+        folders that it makes for them.
+        """
+        given = path.replace("\\", "/")
+        here = self.host(".")
+        if host.WINDOWS or os.path.lexists(here / given):
+            return given
+        return _in_any_case(here, PurePosixPath(given).parts).relative_to(here).as_posix()
 
 
 def _in_any_case(root: Path, parts: Sequence[str]) -> Path:

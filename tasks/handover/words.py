@@ -82,7 +82,7 @@ def path_word(word: str, request: Request) -> str:
     if _DRIVE.match(rest):
         return mark + request.host(rest).as_posix()
     if mark or not word.startswith(("-", "/")):
-        return mark + rest.replace("\\", "/")
+        return mark + request.relative(rest)
     return word
 
 

@@ -80,7 +80,9 @@ def read(tree: Path, extra: tuple[str, ...] = ()) -> BackEnd:
         raise BuildError("pyproject.toml of the source: [build-system] is not as PEP 518 wants it")
     added = dict.fromkeys(extra, "asked for with --requires or in the recipe")
     if name.startswith("setuptools."):
-        added |= _omitted(tree, {_normal(r) for r in (*requires, *extra)})
+        named = {_normal(r) for r in (*requires, *extra)}
+        added |= _omitted(tree, named)
+        added |= _programs(tree, named | {_normal(r) for r in added})
     return BackEnd(name, tuple(system.get("backend-path", ())), tuple(requires), added)
 
 
@@ -106,6 +108,19 @@ def _omitted(tree: Path, named: set[str]) -> dict[str, str]:
             found[requirement] = f"setup.py imports {module}, and nothing names it"
     if "pkg_resources" in modules:
         found[PKG_RESOURCES] = "setup.py imports pkg_resources, which newer ones lack"
+    return found
+
+
+def _programs(tree: Path, named: set[str]) -> dict[str, str]:
+    """What setup.py calls by its name, and what that needs, where no requirement brings it."""
+    file = tree / "setup.py"
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    found: dict[str, str] = {}
+    calls = "cmake" in named or re.search(r"""["']cmake["' ]""", text) is not None
+    if calls and "cmake" not in named:
+        found["cmake"] = "setup.py calls it, and nothing names it"
+    if calls and "ninja" not in named:
+        found["ninja"] = "CMake builds with it here"
     return found
 
 

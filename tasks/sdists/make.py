@@ -10,6 +10,7 @@ headers are the target's. The Python that runs doit is not asked for anything.
 """
 
 import json
+import re
 import shutil
 import sys
 import time
@@ -58,6 +59,12 @@ AS_MICROSOFT = (
     "-D_USE_MATH_DEFINES=",
     # winapifamily.h of the Windows SDK; zlib's iowin32.c asks for it.
     "-DWINAPI_FAMILY_ONE_PARTITION(set,part)=((WINAPI_FAMILY & (set)) == (part))",
+    # What is a warning to Microsoft's compiler, and an error to clang: {-14} for an unsigned char
+    # (C4838), a pointer to another type in C (C4133), `register` in C++17 (C5033).
+    "-Wno-c++11-narrowing",
+    "-Wno-error=incompatible-pointer-types",
+    "-Wno-error=incompatible-function-pointer-types",
+    "-Wno-register",
 )
 
 # Wine 8 has no CopyFile2, which shutil.copy2 of Python 3.12 and later calls if it is there; the
@@ -68,6 +75,18 @@ import _winapi
 if hasattr(_winapi, "CopyFile2"):
     del _winapi.CopyFile2
 """
+
+# What delvewheel raises for a DLL that is in none of its folders.
+_NO_DLL = re.compile(r"FileNotFoundError: Unable to find library: (\S+)")
+
+# CMake 4 refuses files that ask for CMake before 3.5, unless it is told to take them as for that one
+# (https://cmake.org/cmake/help/latest/envvar/CMAKE_POLICY_VERSION_MINIMUM.html). Visual Studio's
+# generators ask for Release when they build, and Ninja has to know it before.
+_CMAKE = {
+    "CMAKE_GENERATOR": "Ninja",
+    "CMAKE_BUILD_TYPE": "Release",
+    "CMAKE_POLICY_VERSION_MINIMUM": "3.5",
+}
 
 # Meson, where it is told to (--vsenv), looks for Visual Studio unless one is active: mesonbuild,
 # utils/vsenv.py.
@@ -169,7 +188,7 @@ def _compiler(
             **compiler.environment,
             **spelling.for_msvc(recipe, seen, compiler.environment),
             "DISTUTILS_USE_SDK": "1",
-            "CC": "cl", "CXX": "cl", "CMAKE_GENERATOR": "Ninja",
+            "CC": "cl", "CXX": "cl", **_CMAKE,
             "VSLANG": "1033",
         }, [*compiler.path]  # fmt: skip
         return
@@ -192,7 +211,7 @@ def _compiler(
     with server.serving(programs, compiler, zig, host.environment(), extra, after, note, job):
         yield {
             "CC": "gcc", "CXX": "g++", "AR": "ar", "RC": "windres", "WINDRES": "windres",
-            "CMAKE_GENERATOR": "Ninja",
+            **_CMAKE,
             "DIST_EXTRA_CONFIG": windows_python.HERE.path(config),
         }, [programs]  # fmt: skip
 
@@ -230,11 +249,12 @@ def make(
         say(f"build requirement added: {requirement} ({why})")
     named = [*backend.requires, *backend.added]
     say(f"{backend.name} with {', '.join(named)}, in Windows Python {project.target.version}")
-    python = _python(project, folder / "build-python", named, job)
+    compiler = toolchains.load(project.toolchain_file)
+    runtime = project.config.build.runtime.get(compiler.kind, ())
+    python = _python(project, folder / "build-python", [*named, *runtime], job)
     if windows_python.HERE.needs_wine:
         own = python.parent / "Lib" / "site-packages" / "sitecustomize.py"
         own.write_text(_FOR_WINE, encoding="ascii")
-    compiler = toolchains.load(project.toolchain_file)
     left_out: dict[str, str] = {}
     with _compiler(project, compiler, recipe, tree, folder, left_out, job) as (variables, path):
         site_packages = python.parent / "Lib" / "site-packages"
@@ -270,7 +290,7 @@ def make(
     outcome = Outcome(wheel, backend.name, build_seconds=build_seconds)
     pure = check.refuse_pure(wheel, asked.title)
     if not pure:
-        wheel = repaired(project, wheel, python.parent, folder, job)
+        wheel = repaired(wheel, python.parent, folder, job)
         found = check.faults(wheel, [project.root, Path.home()], folder / "looked-at")
         if found:
             raise BuildError("the wheel is not fit for others: " + "; ".join(found), log=job.log)
@@ -296,22 +316,32 @@ def make(
     return outcome
 
 
-def repaired(project: Project, wheel: Path, python: Path, folder: Path, job: Job) -> Path:
+def repaired(wheel: Path, python: Path, folder: Path, job: Job) -> Path:
     """The wheel with the DLLs inside that a clean Windows lacks.
 
     Raises:
-        BuildError: a DLL is nowhere; delvewheel names it.
+        BuildError: a DLL is nowhere; it is named.
     """
     out = folder / "repaired"
     out.mkdir()
-    process.run(
-        [
-            sys.executable, "-m", "delvewheel", "repair", "--add-path", python,
-            "--wheel-dir", out, wheel,
-        ],
-        log=job.log, cwd=folder, line=job.line, timeout=HOOK_TIMEOUT,
-        env=host.environment({**host.SOURCE_DATE, "PYTHONHASHSEED": "0"}),
-    )  # fmt: skip
+    try:
+        process.run(
+            [
+                sys.executable, "-m", "delvewheel", "repair", "--add-path", python,
+                "--wheel-dir", out, wheel,
+            ],
+            log=job.log, cwd=folder, line=job.line, timeout=HOOK_TIMEOUT,
+            env=host.environment({**host.SOURCE_DATE, "PYTHONHASHSEED": "0"}),
+        )  # fmt: skip
+    except BuildError as error:
+        missing = _NO_DLL.search("\n".join(error.tail))
+        if missing is None:
+            raise
+        raise BuildError(
+            f"the wheel is built, and its module needs {missing[1]}, which is neither in it nor a "
+            "part of Windows",
+            log=job.log,
+        ) from error
     return out / wheel.name
 
 

@@ -11,6 +11,11 @@ import re
 import zipfile
 from pathlib import Path
 
+from tasks.checks import cmake_call
+
+# Programs that a source calls in other words than it may here -> what stands behind them instead.
+_OF_OUR_OWN = {"cmake": Path(cmake_call.__file__)}
+
 _MAIN = """\
 import sys
 from {module} import {first}
@@ -42,6 +47,10 @@ def write_launchers(site_packages: Path, launcher: Path, python: str, folder: Pa
             first = match[2].partition(".")[0]
             packed = io.BytesIO()
             with zipfile.ZipFile(packed, "w") as archive:
-                text = _MAIN.format(module=match[1], first=first, call=match[2])
+                own = _OF_OUR_OWN.get(name)
+                text = (
+                    own.read_text(encoding="utf-8") if own
+                    else _MAIN.format(module=match[1], first=first, call=match[2])
+                )  # fmt: skip
                 archive.writestr("__main__.py", text)
             (folder / f"{name}.exe").write_bytes(start + packed.getvalue())

@@ -25,6 +25,7 @@ from tasks.core import files, manifest, project
 from tasks.core.config import Build, CMakeRecipe
 from tasks.core.errors import BuildError
 from tasks.core.store import Store
+from tasks.sdists import check
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -285,3 +286,24 @@ def test_the_wheel_works_with_the_opencv_of_the_same_compiler(msvc, attempt):
     assert run.status == 0, run.output
     done = msvc.python("import ffcv._libffcv, ffcv.libffcv; print(ffcv.libffcv.lib._name)")
     assert "_libffcv" in done.stdout, done.stderr
+
+
+def test_a_package_in_cpp_brings_its_runtime_and_is_imported(msvc, tmp_path):
+    tree = tmp_path / "in cpp"
+    tree.mkdir()
+    (tree / "setup.py").write_text(
+        "from setuptools import Extension, setup\n"
+        "setup(name='in-cpp', version='1', ext_modules=[Extension('in_cpp', ['a.cpp'])])\n"
+    )
+    (tree / "a.cpp").write_text(
+        "#include <Python.h>\n#include <iostream>\n"
+        'static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "in_cpp", nullptr, -1, nullptr};\n'
+        "PyMODINIT_FUNC PyInit_in_cpp(void)\n"
+        "{ std::cout << 1 << std::endl; return PyModule_Create(&definition); }\n"
+    )
+    run = msvc.doit("build", "--package", str(tree))
+    assert run.status == 0, run.output
+    assert "1 of 1 modules imported" in run.output
+    wheel = msvc.folder / "wheelhouse" / "in_cpp-1-cp311-cp311-win_amd64.whl"
+    assert any("msvcp140" in name for name in check.files(wheel))
+    wheel.unlink()

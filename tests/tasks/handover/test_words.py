@@ -81,3 +81,12 @@ def test_response_files_are_read(tmp_path):
     (tmp_path / "x.rsp").write_text('-c "a b.c"\n-DX=\\"y\\"')
     windows = "Z:" + str(tmp_path).replace("/", "\\")
     assert asked("gcc", f"@{windows}\\x.rsp").arguments == ("-c", "a b.c", '-DX="y"')
+
+
+def test_a_folder_is_found_in_any_case_below_the_working_folder_too(tmp_path):
+    (tmp_path / "Temp" / "Modules").mkdir(parents=True)
+    folder = "Z:" + str(tmp_path).replace("/", "\\")
+    words = ["-c", "Modules\\a.c", "-o", "temp\\modules\\a.o"]
+    request = Request.read(["gcc", "/prefix/drive_c/", folder, str(len(words)), *words])
+    made = call_of(request, {"ws2_32"}.__contains__)
+    assert made.words == ["-c", "Modules/a.c", "-o", "Temp/Modules/a.o"]

@@ -39,3 +39,15 @@ def test_a_broken_pyproject_is_told_in_one_line(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[build-system\n")
     with pytest.raises(BuildError, match=r"pyproject.toml of the source cannot be read"):
         back_end.read(tmp_path)
+
+
+def test_a_program_that_setup_py_calls_is_added(tmp_path):
+    (tmp_path / "setup.py").write_text("import subprocess\nsubprocess.run(['cmake', '.'])\n")
+    assert set(back_end.read(tmp_path).added) == {"cmake", "ninja"}
+    (tmp_path / "setup.py").write_text("ours = 'cmake_is_not_called'\n")
+    assert not back_end.read(tmp_path).added
+
+
+def test_cmake_is_not_without_ninja(tmp_path):
+    (tmp_path / "setup.py").write_text("")
+    assert set(back_end.read(tmp_path, ("cmake<4",)).added) == {"cmake<4", "ninja"}
