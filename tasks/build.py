@@ -20,8 +20,9 @@ from doit import get_initial_workdir
 import dllwhy
 from dllwhy import answers
 from dllwhy.errors import DiagnosisError
+from tasks import recipe_libraries
 from tasks.core import recipe as recipe_file
-from tasks.core.config import PortableEnvironment
+from tasks.core.config import Build, Package, PortableEnvironment
 from tasks.core.errors import BuildError
 from tasks.core.job import Job
 from tasks.core.project import Project
@@ -118,11 +119,32 @@ def _recipe(project: Project, asked: str, given: Path | None) -> tuple[PackageRe
     Raises:
         ConfigError: it cannot be used.
     """
-    name = asked.partition("==")[0].strip()
-    file = given or project.root / recipe_file.FOLDER / f"{source.normal(name)}.yaml"
-    if given is None and (not source.is_name(asked) or not file.is_file()):
-        return PackageRecipe(), None
-    return recipe_file.load(file), file
+    name = source.normal(asked.partition("==")[0].strip())
+    file = given or project.root / recipe_file.FOLDER / f"{name}.yaml"
+    if given or (source.is_name(asked) and file.is_file()):
+        return recipe_file.load(file), file
+    configured = project.config.packages.get(name) if source.is_name(asked) else None
+    if configured and configured.compiled:
+        return _as_recipe(project, configured, configured.compiled), project.root / "config.yaml"
+    return PackageRecipe(), None
+
+
+def _as_recipe(project: Project, package: Package, build: Build) -> PackageRecipe:
+    """What config.yaml says of a package, in a recipe's words."""
+    also = project.config.verify.dist.also
+    # One of which nothing is linked is there for the DLLs of the others.
+    libraries = [
+        name for name in project.profile.libraries
+        if name in build.libraries or not project.recipe(name).link
+    ]  # fmt: skip
+    places = [s.pypi for s in project.config.artifacts[package.artifact].sources if s.pypi]
+    return PackageRecipe(
+        version=places[0].partition("==")[2] if places else None,
+        patches=tuple(patch for patch, on in build.patches.items() if on),
+        libraries=tuple(libraries),
+        definitions=build.definitions,
+        requires=(*(package.about.requires if package.about else ()), *also),
+    )
 
 
 def _one(project: Project, name: str, requires: list[str], given: Path | None) -> Outcome | None:
@@ -152,9 +174,12 @@ def _one(project: Project, name: str, requires: list[str], given: Path | None) -
                  f"{found.wheels[0]}")  # fmt: skip
         make.record_hash(project, found)
         patches = [file.parent / patch for patch in recipe.patches] if file else []
-        outcome = make.make(
-            project, found, recipe, patches, requires, job, lambda line: _say(f"  {line}")
-        )
+
+        def say(line: str) -> None:
+            _say(f"  {line}")
+
+        linked = recipe_libraries.have(project, recipe.libraries, str(file and file.name), say)
+        outcome = make.make(project, found, recipe, patches, linked, requires, job, say)
     except (BuildError, DiagnosisError) as error:
         _failure(project, name, error)
         return None

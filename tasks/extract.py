@@ -14,6 +14,7 @@ from typing import Any
 
 from dllwhy import pe
 from tasks.archives import archive
+from tasks.archives.patch import apply_patch
 from tasks.core import manifest
 from tasks.core.config import FIRST_USE, Artifact, Source
 from tasks.core.errors import BrokenArchiveError, BuildError
@@ -108,13 +109,16 @@ def _broken(name: str, source: Source, path: Path, fetched: Made, reason: str) -
     )
 
 
-def extract(name: str, artifact: Artifact, fetched: Path, target: Path, job: Job) -> Made:
-    """Unpack an artifact that has been fetched.
+def extract(
+    name: str, artifact: Artifact, fetched: Path, target: Path, patches: Sequence[Path], job: Job
+) -> Made:
+    """Unpack an artifact that has been fetched, and change it as it is to be changed.
 
     Args:
         name: the artifact's name in config.yaml.
         fetched: the manifest of its fetch task.
         target: the folder to make: the artifact's root.
+        patches: the artifact's, as files.
     """
     download = manifest.read(fetched)
     if download is None or download.root is None:
@@ -126,10 +130,16 @@ def extract(name: str, artifact: Artifact, fetched: Path, target: Path, job: Job
     except BrokenArchiveError as error:
         raise _broken(name, source, path, download, error.reason) from error
     checked = check_signatures(target, artifact.signed_by, name)
+    for patch in patches:
+        apply_patch(patch, target)
+    for file, text in artifact.added_files.items():
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        (target / file).write_text(text, encoding="utf-8", newline="\n")
     files = manifest.record(target)
     signed = f", {checked} signatures verified" if checked else ""
+    patched = f", {len(patches)} patches applied" if patches else ""
     return Made(
-        f"{len(files)} files of {path.name}{signed}",
+        f"{len(files)} files of {path.name}{signed}{patched}",
         where=target,
         root=target,
         files=files,
@@ -149,19 +159,31 @@ def source_of(project: Project, artifact: str) -> Source:
     return project.config.artifacts[artifact].sources[int(made.details["source"])]
 
 
+def task_of(project: Project, name: str, artifact: Artifact, beside: Path) -> dict[str, Any]:
+    """extract:ARTIFACT.
+
+    Args:
+        beside: the folder of the artifact's patches.
+    """
+    target = project.source_tree(name)
+    patches = [beside / patch for patch in artifact.patches]
+    fetched = project.manifest(f"fetch:{name}")
+    return stage(
+        project,
+        f"extract:{name}",
+        f"unpack {name}",
+        partial(extract, name, artifact, fetched, target, patches),
+        settings=artifact,
+        needs=[f"fetch:{name}"],
+        files=patches,
+        owns=[target],
+    )
+
+
 def create(project: Project) -> Iterator[dict[str, Any]]:
     """extract:ARTIFACT for every artifact that is to be unpacked."""
     yield {"basename": "extract", "name": None, "doc": "unpack them, safely, and check signatures"}
     for name, artifact in artifacts_of(project).items():
         if not artifact.unpack:
             continue
-        target = project.source_tree(name)
-        yield stage(
-            project,
-            f"extract:{name}",
-            f"unpack {name}",
-            partial(extract, name, artifact, project.manifest(f"fetch:{name}"), target),
-            settings=artifact,
-            needs=[f"fetch:{name}"],
-            owns=[target],
-        )
+        yield task_of(project, name, artifact, project.root)

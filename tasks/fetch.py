@@ -202,6 +202,23 @@ def artifacts_of(project: Project) -> dict[str, Artifact]:
     return {name: config.artifacts[name] for name in dict.fromkeys(names)}
 
 
+def task_of(project: Project, name: str, artifact: Artifact) -> dict[str, Any]:
+    """fetch:ARTIFACT."""
+    return stage(
+        project,
+        f"fetch:{name}",
+        f"download {artifact.sources[0].place}",
+        partial(fetch, name, artifact, project.downloads, project.offline),
+        settings={"sources": artifact.sources, "cache": project.downloads},
+        owns=[
+            project.downloads / source.sha256
+            for source in artifact.sources
+            if source.sha256 != FIRST_USE
+        ],
+        home=project.downloads,
+    )
+
+
 def create(project: Project) -> Iterator[dict[str, Any]]:
     """fetch:ARTIFACT for every artifact of the profile."""
     yield {
@@ -210,16 +227,4 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
         "doc": "download the archives, verified, into the cache",
     }
     for name, artifact in artifacts_of(project).items():
-        yield stage(
-            project,
-            f"fetch:{name}",
-            f"download {artifact.sources[0].place}",
-            partial(fetch, name, artifact, project.downloads, project.offline),
-            settings={"sources": artifact.sources, "cache": project.downloads},
-            owns=[
-                project.downloads / source.sha256
-                for source in artifact.sources
-                if source.sha256 != FIRST_USE
-            ],
-            home=project.downloads,
-        )
+        yield task_of(project, name, artifact)

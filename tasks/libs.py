@@ -235,41 +235,45 @@ def take_from_environment(project: Project, name: str, recipe: CondaRecipe, job:
     return _made(name, prefix, manifest.record(prefix))
 
 
+def task_of(project: Project, name: str) -> dict[str, Any]:
+    """libs:NAME."""
+    recipe = project.recipe(name)
+    prefix = project.prefix(name)
+    if isinstance(recipe, CMakeRecipe):
+        features = optional_features(recipe)
+        return stage(
+            project,
+            f"libs:{name}",
+            f"build {name} from source",
+            partial(build_with_cmake, project, name, recipe, features),
+            recipe=RECIPE,
+            settings={"recipe": _read(recipe), "features": features},
+            needs=[f"extract:{recipe.artifact}", "toolchain"],
+            owns=[prefix, project.build / "work" / name],
+        )
+    if isinstance(recipe, PrebuiltRecipe):
+        return stage(
+            project,
+            f"libs:{name}",
+            f"take {name} as released",
+            partial(take_prebuilt, project, name, recipe),
+            settings=_read(recipe),
+            needs=[f"extract:{recipe.artifact}"],
+            owns=[prefix],
+        )
+    return stage(
+        project,
+        f"libs:{name}",
+        f"take {name} from the conda environment",
+        partial(take_from_environment, project, name, recipe),
+        settings=_read(recipe),
+        needs=["env:packages"],
+        owns=[prefix],
+    )
+
+
 def create(project: Project) -> Iterator[dict[str, Any]]:
     """libs:NAME for every library of the profile."""
     yield {"basename": "libs", "name": None, "doc": "native libraries, each in a prefix of its own"}
     for name in project.profile.libraries:
-        recipe = project.recipe(name)
-        prefix = project.prefix(name)
-        if isinstance(recipe, CMakeRecipe):
-            features = optional_features(recipe)
-            yield stage(
-                project,
-                f"libs:{name}",
-                f"build {name} from source",
-                partial(build_with_cmake, project, name, recipe, features),
-                recipe=RECIPE,
-                settings={"recipe": _read(recipe), "features": features},
-                needs=[f"extract:{recipe.artifact}", "toolchain"],
-                owns=[prefix, project.build / "work" / name],
-            )
-        elif isinstance(recipe, PrebuiltRecipe):
-            yield stage(
-                project,
-                f"libs:{name}",
-                f"take {name} as released",
-                partial(take_prebuilt, project, name, recipe),
-                settings=_read(recipe),
-                needs=[f"extract:{recipe.artifact}"],
-                owns=[prefix],
-            )
-        else:
-            yield stage(
-                project,
-                f"libs:{name}",
-                f"take {name} from the conda environment",
-                partial(take_from_environment, project, name, recipe),
-                settings=_read(recipe),
-                needs=["env:packages"],
-                owns=[prefix],
-            )
+        yield task_of(project, name)

@@ -77,7 +77,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
         )
         try:
             earlier = manifest.read(self.path)
-            if earlier and self._was_made_before_a_kill(earlier):
+            if earlier and self.task and self._was_made_before_a_kill():
                 return None
             if earlier:
                 # From here on until the work is done it vouches for nothing.
@@ -96,16 +96,24 @@ class StageAction(BaseAction):  # type: ignore[misc]
             return TaskError("a defect of this project, not of what you did:", error)
         return None
 
-    def _was_made_before_a_kill(self, made: Made) -> bool:
-        """Whether a run that was killed has done this work, whole and from the same inputs.
+    def is_made(self) -> bool:
+        """Whether this work is done, whole and from the same inputs."""
+        made = manifest.read(self.path)
+        return (
+            made is not None
+            and made.details.get("made_from") == self.made_from()
+            and manifest.damage(self.path) is None
+        )
+
+    def _was_made_before_a_kill(self) -> bool:
+        """Whether a run that was killed has done this work.
 
         doit writes its database when a run ends; a killed run leaves manifests of which doit knows
         nothing.
         """
         return (
-            made.details.get("made_from") == self.made_from()
+            self.is_made()
             and all(Path(target).exists() for target in self.task.targets)
-            and manifest.damage(self.path) is None
             and not _succeeded(self.state, self.name)
         )
 
@@ -125,6 +133,24 @@ def failed(error: BuildError) -> TaskFailed:
     failure = TaskFailed(error.message)
     failure.build_error = error
     return failure
+
+
+def made_now(task: Mapping[str, Any]) -> bool:
+    """Do the work of a stage outside of the graph, if it is not done; returns whether it was.
+
+    Args:
+        task: what `stage` returned. What it needs has to be there.
+
+    Raises:
+        BuildError: it failed.
+    """
+    [action] = task["actions"]
+    if action.is_made():
+        return False
+    failure = action.execute()
+    if failure is not None:
+        raise getattr(failure, "build_error", None) or BuildError(str(failure))
+    return True
 
 
 class CleanAction(PythonAction):  # type: ignore[misc]

@@ -89,12 +89,20 @@ class Source(Model):
 
 
 class Artifact(Model):
-    """An archive that the build needs."""
+    """An archive that the build needs.
+
+    Args:
+        patches: unified diffs with a/ and b/, beside the file that names the artifact.
+        added_files: name -> text of a file that is written into the unpacked tree: a
+            CMakeLists.txt, say, where the source has no build that serves.
+    """
 
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
     members: tuple[Pattern, ...] = ()
     unpack: bool = True
     signed_by: dict[Pattern, str] = {}
+    patches: tuple[Inside, ...] = ()
+    added_files: dict[Inside, str] = {}
 
 
 class OptionalProgram(Model):
@@ -184,6 +192,13 @@ class Library(Model):
     pkg_config: str | None = None
     about: About | None = None
     recipes: Recipes
+
+
+class LibraryFile(Model):
+    """recipes/libraries/NAME.yaml: libraries for packages that ask for them, as in config.yaml."""
+
+    artifacts: dict[str, Artifact]
+    libraries: dict[str, Library]
 
 
 class Build(Model):

@@ -13,7 +13,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from tasks.core import user_file, yaml_data
-from tasks.core.config import CondaRecipe, Config, MsvcToolchain, Profile, Recipes
+from tasks.core.config import (
+    CondaRecipe,
+    Config,
+    LibraryFile,
+    MsvcToolchain,
+    Profile,
+    Recipes,
+)
 from tasks.core.errors import ConfigError
 from tasks.core.urls import public_url
 
@@ -101,20 +108,22 @@ def _explained(error: ValidationError, name: str, model: type[BaseModel]) -> Con
     return ConfigError(f"{name}: {path}: {public_url(message)}")
 
 
-def _check_references(config: Config, name: str, root: Path) -> None:
-    """Names that one part of the file uses and another defines."""
-
-    def defined(kind: str, used: str, known: Mapping[str, Any], where: str) -> None:
-        if used not in known:
-            raise unknown(kind, used, known, f"{name}: {where}")
-
+def _check_libraries(config: Config | LibraryFile, name: str, root: Path) -> None:
+    """The artifacts of libraries, and the patches of artifacts."""
+    for artifact_name, artifact in config.artifacts.items():
+        for patch in artifact.patches:
+            if not (root / patch).is_file():
+                raise ConfigError(
+                    f"{name}: artifacts.{artifact_name}.patches: there is no file {patch}"
+                )
     for library_name, library in config.libraries.items():
         for recipe_name in Recipes.model_fields:
             recipe = getattr(library.recipes, recipe_name)
             if recipe is None or isinstance(recipe, CondaRecipe):
                 continue
             where = f"libraries.{library_name}.recipes.{recipe_name}.artifact"
-            defined("artifact", recipe.artifact, config.artifacts, where)
+            if recipe.artifact not in config.artifacts:
+                raise unknown("artifact", recipe.artifact, config.artifacts, f"{name}: {where}")
             if recipe_name == "prebuilt":
                 for i, source in enumerate(config.artifacts[recipe.artifact].sources):
                     if source.stage is None:
@@ -122,6 +131,16 @@ def _check_references(config: Config, name: str, root: Path) -> None:
                             f"{name}: artifacts.{recipe.artifact}.sources[{i}].stage: is missing; "
                             f"{where} takes its files by it"
                         )
+
+
+def _check_references(config: Config, name: str, root: Path) -> None:
+    """Names that one part of the file uses and another defines."""
+
+    def defined(kind: str, used: str, known: Mapping[str, Any], where: str) -> None:
+        if used not in known:
+            raise unknown(kind, used, known, f"{name}: {where}")
+
+    _check_libraries(config, name, root)
     for package_name, package in config.packages.items():
         where = f"packages.{package_name}"
         defined("artifact", package.artifact, config.artifacts, f"{where}.artifact")
@@ -193,6 +212,17 @@ def load(path: Path) -> Config:
     config = read(path, Config)
     _check_references(config, path.name, path.parent)
     return config
+
+
+def load_libraries(path: Path) -> LibraryFile:
+    """Read and check a file of libraries, recipes/libraries/NAME.yaml.
+
+    Raises:
+        ConfigError: with the path of the key that is wrong.
+    """
+    libraries = read(path, LibraryFile)
+    _check_libraries(libraries, path.name, path.parent)
+    return libraries
 
 
 def select_profile(config: Config, name: str, where: str) -> Profile:

@@ -44,22 +44,27 @@ class PackageRecipe(Model):
         sha256: that its sdist must have.
         patches: unified diffs with a/ and b/, beside the recipe.
         build_requires: build requirements that it omits, or narrower versions of its own.
+        libraries: native libraries to build first and to link: of config.yaml, or those of
+            recipes/libraries.
         system_libraries: import libraries of Windows to link, without ending: ws2_32.
         definitions: preprocessor definitions, name -> value.
         std: the language's standard, as in c++17 or c11.
         include: folders of the source that are searched for headers.
         environment: variables that its build reads.
+        requires: what it needs when it runs, and its own metadata does not say.
     """
 
     version: Annotated[str, StringConstraints(pattern=r"^[\w.!+]+$")] | None = None
     sha256: Sha256 | None = None
     patches: tuple[Inside, ...] = ()
     build_requires: tuple[Requirement, ...] = ()
+    libraries: tuple[LibraryName, ...] = ()
     system_libraries: tuple[LibraryName, ...] = ()
     definitions: dict[Name, str] = Field(default_factory=dict)
     std: Standard | None = None
     include: tuple[Inside, ...] = ()
     environment: dict[Name, str] = Field(default_factory=dict)
+    requires: tuple[Requirement, ...] = ()
     check: Check | None = None
 
 

@@ -24,6 +24,7 @@ from tasks.archives.patch import apply_patch
 from tasks.checks import back_end as back_end_script
 from tasks.checks import imports
 from tasks.compilers import toolchain as toolchains
+from tasks.compilers.build_environment import LinkedLibrary
 from tasks.compilers.toolchain import Toolchain
 from tasks.compilers.zig import zig_program
 from tasks.core import host, manifest, process
@@ -79,7 +80,7 @@ if hasattr(_winapi, "CopyFile2"):
 # What delvewheel raises for a DLL that is in none of its folders.
 _NO_DLL = re.compile(r"FileNotFoundError: Unable to find library: (\S+)")
 
-# CMake 4 refuses files that ask for CMake before 3.5, unless it is told to take them as for that one
+# CMake 4 refuses files that ask for CMake before 3.5, unless it is told to take them as for 3.5
 # (https://cmake.org/cmake/help/latest/envvar/CMAKE_POLICY_VERSION_MINIMUM.html). Visual Studio's
 # generators ask for Release when they build, and Ninja has to know it before.
 _CMAKE = {
@@ -178,15 +179,19 @@ def _ask(
 
 @contextmanager
 def _compiler(
-    project: Project, compiler: Toolchain, recipe: PackageRecipe, tree: Path, folder: Path,
-    left_out: dict[str, str], job: Job,
+    project: Project, compiler: Toolchain, recipe: PackageRecipe,
+    libraries: Sequence[LinkedLibrary], tree: Path, folder: Path, left_out: dict[str, str],
+    job: Job,
 ) -> Iterator[tuple[dict[str, str], list[str | Path]]]:  # fmt: skip
     """The variables of a compiler in the Windows Python, and the folders for PATH."""
+    seen = windows_python.HERE.path
+    found = ";".join(seen(library.prefix) for library in libraries)
+    prefixes = {"CMAKE_PREFIX_PATH": found} if found else {}
     if compiler.kind == "msvc":
-        seen = Path(windows_python.HERE.path(tree))
         yield {
             **compiler.environment,
-            **spelling.for_msvc(recipe, seen, compiler.environment),
+            **spelling.for_msvc(recipe, tree, libraries, compiler.environment, seen),
+            **prefixes,
             "DISTUTILS_USE_SDK": "1",
             "CC": "cl", "CXX": "cl", **_CMAKE,
             "VSLANG": "1033",
@@ -207,12 +212,13 @@ def _compiler(
     config = folder / "compiler.cfg"
     config.write_text(_MINGW, encoding="ascii")
     programs = folder / "compiler"
-    after = spelling.for_gcc(recipe, tree)
+    after = spelling.for_gcc(recipe, tree, libraries)
     with server.serving(programs, compiler, zig, host.environment(), extra, after, note, job):
         yield {
+            **prefixes,
             "CC": "gcc", "CXX": "g++", "AR": "ar", "RC": "windres", "WINDRES": "windres",
             **_CMAKE,
-            "DIST_EXTRA_CONFIG": windows_python.HERE.path(config),
+            "DIST_EXTRA_CONFIG": seen(config),
         }, [programs]  # fmt: skip
 
 
@@ -221,6 +227,7 @@ def make(
     asked: Source,
     recipe: PackageRecipe,
     patches: Sequence[Path],
+    libraries: Sequence[LinkedLibrary],
     requires: Sequence[str],
     job: Job,
     say: Callable[[str], None],
@@ -230,6 +237,7 @@ def make(
     Args:
         recipe: what the package's build cannot know by itself.
         patches: the recipe's, as files.
+        libraries: the recipe's, in their prefixes.
         requires: build requirements that the user adds.
         say: called with a line for the user at each step.
 
@@ -256,7 +264,10 @@ def make(
         own = python.parent / "Lib" / "site-packages" / "sitecustomize.py"
         own.write_text(_FOR_WINE, encoding="ascii")
     left_out: dict[str, str] = {}
-    with _compiler(project, compiler, recipe, tree, folder, left_out, job) as (variables, path):
+    with _compiler(project, compiler, recipe, libraries, tree, folder, left_out, job) as (
+        variables,
+        path,
+    ):
         site_packages = python.parent / "Lib" / "site-packages"
         folders = [
             *path, python.parent, python.parent / "Scripts", site_packages / "bin",
@@ -290,7 +301,8 @@ def make(
     outcome = Outcome(wheel, backend.name, build_seconds=build_seconds)
     pure = check.refuse_pure(wheel, asked.title)
     if not pure:
-        wheel = repaired(wheel, python.parent, folder, job)
+        bins = [library.prefix / "bin" for library in libraries]
+        wheel = repaired(wheel, [python.parent, *bins], folder, job)
         found = check.faults(wheel, [project.root, Path.home()], folder / "looked-at")
         if found:
             raise BuildError("the wheel is not fit for others: " + "; ".join(found), log=job.log)
@@ -299,7 +311,7 @@ def make(
     outcome.gave_up = (folder / "compiler.log").is_file() and not check.compiled(wheel)
     say("installing it into a clean Windows Python, and importing it")
     outcome.environment = folder / "python"
-    clean = _python(project, outcome.environment, [wheel], job)
+    clean = _python(project, outcome.environment, [wheel, *recipe.requires], job)
     names = check.modules(check.files(wheel))
     outcome.imported = imported(project, clean, names, folder, job)
     omitted = back_end.providers(outcome.imported.values())
@@ -316,8 +328,11 @@ def make(
     return outcome
 
 
-def repaired(wheel: Path, python: Path, folder: Path, job: Job) -> Path:
+def repaired(wheel: Path, places: Sequence[Path], folder: Path, job: Job) -> Path:
     """The wheel with the DLLs inside that a clean Windows lacks.
+
+    Args:
+        places: the folders where they are looked for.
 
     Raises:
         BuildError: a DLL is nowhere; it is named.
@@ -327,7 +342,8 @@ def repaired(wheel: Path, python: Path, folder: Path, job: Job) -> Path:
     try:
         process.run(
             [
-                sys.executable, "-m", "delvewheel", "repair", "--add-path", python,
+                sys.executable, "-m", "delvewheel", "repair",
+                *(word for place in places for word in ("--add-path", place)),
                 "--wheel-dir", out, wheel,
             ],
             log=job.log, cwd=folder, line=job.line, timeout=HOOK_TIMEOUT,

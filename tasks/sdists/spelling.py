@@ -1,54 +1,74 @@
 """What a recipe says of a compilation, as gcc and clang spell it, and as Microsoft's cl does."""
 
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tasks.compilers.build_environment import LinkedLibrary
 from tasks.core.recipe import PackageRecipe
 from tasks.handover.words import Call
 
 _COMPILES_ONLY = {"-c", "-E", "-S", "-fsyntax-only"}
 
 
-def for_gcc(recipe: PackageRecipe, tree: Path) -> Callable[[Call], list[str]]:
+def for_gcc(
+    recipe: PackageRecipe, tree: Path, libraries: Sequence[LinkedLibrary]
+) -> Callable[[Call], list[str]]:
     """The words that follow those of a compiler call: of a contradiction the last one counts.
 
     Args:
         tree: the source, which the recipe's folders are of.
+        libraries: the recipe's, in their prefixes.
     """
     every = [f"-D{name}={value}" for name, value in recipe.definitions.items()]
     every += [f"-I{tree / folder}" for folder in recipe.include]
-    libraries = [f"-l{name}" for name in recipe.system_libraries]
+    every += [f"-I{library.prefix / 'include'}" for library in libraries]
+    linked = [str(file) for library in libraries for file in library.files()]
+    linked += [f"-L{library.prefix / 'lib'}" for library in libraries]
+    linked += [f"-l{name}" for name in recipe.system_libraries]
 
     def words(call: Call) -> list[str]:
         if call.role not in ("cc", "cxx"):
             return []
         of_cxx = (recipe.std or "").startswith("c++")
         standard = [f"-std={recipe.std}"] if recipe.std and of_cxx == (call.role == "cxx") else []
-        linked = [] if _COMPILES_ONLY & set(call.words) else libraries
-        return [*standard, *every, *linked]
+        # What is asked about the compiler itself (-dumpmachine) has no file to link.
+        links = not _COMPILES_ONLY & set(call.words) and any(w[:1] != "-" for w in call.words)
+        return [*standard, *every, *(linked if links else [])]
 
     return words
 
 
-def for_msvc(recipe: PackageRecipe, tree: Path, given: Mapping[str, str]) -> dict[str, str]:
+def for_msvc(
+    recipe: PackageRecipe,
+    tree: Path,
+    libraries: Sequence[LinkedLibrary],
+    given: Mapping[str, str],
+    seen: Callable[[Path], str],
+) -> dict[str, str]:
     """The variables that cl and link read, with what they have already.
 
     https://learn.microsoft.com/cpp/build/reference/cl-environment-variables: "#" stands for "=".
     cl has no standard before C++14 and C11; those are what it compiles by itself.
 
     Args:
-        tree: the source, as Windows sees it.
+        tree: the source, which the recipe's folders are of.
+        libraries: the recipe's, in their prefixes.
         given: the toolchain's variables.
+        seen: a path as Windows sees it.
     """
     known = recipe.std if recipe.std not in ("c++98", "c++03", "c++11", "c89", "c99") else None
     options = [f"/std:{known}"] if known else []
     options += [f"/D{name}#{value}" for name, value in recipe.definitions.items()]
-    folders = [str(tree / folder) for folder in recipe.include]
-    libraries = [f"{name}.lib" for name in recipe.system_libraries]
+    headers = [tree / folder for folder in recipe.include]
+    headers += [library.prefix / "include" for library in libraries]
+    folders = [library.prefix / "lib" for library in libraries]
+    linked = [file.name for library in libraries for file in library.files()]
+    linked += [f"{name}.lib" for name in recipe.system_libraries]
     made = {
         "CL": " ".join(filter(None, [given.get("CL"), subprocess.list2cmdline(options)])),
-        "INCLUDE": ";".join(filter(None, [*folders, given.get("INCLUDE")])),
-        "LINK": " ".join(filter(None, [given.get("LINK"), *libraries])),
+        "INCLUDE": ";".join(filter(None, [*map(seen, headers), given.get("INCLUDE")])),
+        "LIB": ";".join(filter(None, [*map(seen, folders), given.get("LIB")])),
+        "LINK": " ".join(filter(None, [given.get("LINK"), *linked])),
     }
     return {name: value for name, value in made.items() if value}

@@ -94,7 +94,7 @@ def fetched(tmp_path, server, job, sha256: str) -> tuple[Artifact, object]:
 def test_a_first_use_that_is_no_archive_is_forgotten_and_its_reason_told(server, tmp_path, job):
     one, path = fetched(tmp_path, server, job, "first-use")
     with pytest.raises(BuildError, match=r"is broken .*No hash was known beforehand"):
-        extract.extract("a", one, path, tmp_path / "out", job)
+        extract.extract("a", one, path, tmp_path / "out", [], job)
     assert known_hash(one.sources[0], tmp_path / "downloads") is None
 
 
@@ -103,14 +103,27 @@ def test_a_first_use_that_is_damaged_in_the_cache_is_not_forgotten(server, tmp_p
     one, path = fetched(tmp_path, server, job, "first-use")
     manifest.read(path).where.write_bytes(b"damaged")
     with pytest.raises(BuildError, match="was damaged in the cache"):
-        extract.extract("a", one, path, tmp_path / "out", job)
+        extract.extract("a", one, path, tmp_path / "out", [], job)
     assert known_hash(one.sources[0], tmp_path / "downloads") is not None
+
+
+def test_a_tree_is_patched_and_gets_files_and_is_recorded_as_it_is_then(server, tmp_path, job):
+    server.pages["/a.zip"] = Page(zip_of({"a.txt": b"one\n"}))
+    one, path = fetched(tmp_path, server, job, "first-use")
+    patch = tmp_path / "a.patch"
+    patch.write_text("--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-one\n+two\n")
+    changed = one.model_copy(update={"added_files": {"new/CMakeLists.txt": "project(a)\n"}})
+    made = extract.extract("a", changed, path, tmp_path / "out", [patch], job)
+    assert (tmp_path / "out" / "a.txt").read_text() == "two\n"
+    assert (tmp_path / "out" / "new" / "CMakeLists.txt").read_text() == "project(a)\n"
+    assert made.files["a.txt"].sha256 == manifest.sha256_of(tmp_path / "out" / "a.txt")
+    assert set(made.files) == {"a.txt", "new/CMakeLists.txt"}
 
 
 def test_a_broken_archive_with_the_right_hash_is_not_said_to_be_cut_short(server, tmp_path, job):
     one, path = fetched(tmp_path, server, job, HASH)
     with pytest.raises(BuildError) as caught:
-        extract.extract("a", one, path, tmp_path / "out", job)
+        extract.extract("a", one, path, tmp_path / "out", [], job)
     assert "has the sha256 that config.yaml names, and is broken" in caught.value.message
     assert "cut short" not in caught.value.message
 

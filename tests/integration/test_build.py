@@ -81,12 +81,13 @@ environment: {SAID: from the recipe}
 definitions: {ANSWER: "42"}
 std: c++20
 include: [headers]
+libraries: [zlib]
 system_libraries: [ws2_32]
 patches: [name.patch]
 check:
   code: |
     import told
-    print(told.answer, told.order)
+    print(told.answer, told.order, told.sum)
   expected: EXPECTED
 """
 TOLD_SETUP = """
@@ -99,6 +100,7 @@ setup(name="untold", version="1", ext_modules=[
 TOLD = """
 #include <Python.h>
 #include <winsock2.h>
+#include <zlib.h>
 #include "own.h"
 #include <concepts>
 template <std::integral T> T same(T value) { return value; }
@@ -108,6 +110,7 @@ PyMODINIT_FUNC PyInit_told(void)
     PyObject *module = PyModule_Create(&definition);
     PyModule_AddIntConstant(module, "answer", same(ANSWER + OWN));
     PyModule_AddIntConstant(module, "order", htons(1));
+    PyModule_AddIntConstant(module, "sum", adler32(1, (const Bytef *)"abc", 3));
     return module;
 }
 """
@@ -136,17 +139,18 @@ def _told(folder, expected):
 
 
 def test_a_recipe_says_what_a_build_cannot_know(built, tmp_path):
-    recipe = _told(tmp_path / "told", "43 256")
+    recipe = _told(tmp_path / "told", "43 256 38600999")
     run = built.doit("build", "--package", str(tmp_path / "told"), "--recipe", str(recipe))
     assert run.status == 0, run.output
+    assert "library zlib: zlib.lib" in run.output
     assert "name.patch changes setup.py" in run.output
     assert "it does what the recipe expects" in run.output
     (built.folder / "wheelhouse" / "told-1-cp311-cp311-win_amd64.whl").unlink()
 
 
 def test_a_wheel_that_gives_a_wrong_answer_is_no_success(built, tmp_path):
-    recipe = _told(tmp_path / "told", "44 256")
+    recipe = _told(tmp_path / "told", "44 256 38600999")
     run = built.doit("build", "--package", str(tmp_path / "told"), "--recipe", str(recipe))
     assert run.status == 1
-    assert "its check printed '43 256', expected '44 256'" in run.output
+    assert "its check printed '43 256 38600999', expected '44 256 38600999'" in run.output
     (built.folder / "wheelhouse" / "told-1-cp311-cp311-win_amd64.whl").unlink()

@@ -3,10 +3,17 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support import ROOT
+
+from tasks.core import project as projects
+from tasks.core.errors import BuildError
+from tasks.core.job import Job
+from tasks.core.manifest import Made
+from tasks.stage import made_now, stage
 
 DODO = """
 import os
@@ -237,3 +244,31 @@ def test_the_manifest_says_what_went_into_it(graph):
     (graph.folder / "settings").write_text("b", encoding="utf-8")
     graph.executed()
     assert json.loads(path.read_text(encoding="utf-8"))["details"]["made_from"] != before
+
+
+def test_a_stage_outside_of_the_graph_is_done_once(tmp_path):
+    project = projects.load(ROOT)
+    project = replace(project, root=tmp_path)
+    (tmp_path / "input").write_text("one")
+    runs = []
+
+    def work(job: Job) -> Made:
+        text = (tmp_path / "input").read_text()
+        if text == "fail":
+            raise BuildError("the cause; what to do")
+        runs.append(text)
+        return Made("made")
+
+    def task():
+        return stage(project, "own", "own", work, settings={}, files=[tmp_path / "input"])
+
+    assert made_now(task())
+    assert not made_now(task())
+    (tmp_path / "input").write_text("two")
+    assert made_now(task())
+    assert runs == ["one", "two"]
+    (tmp_path / "input").write_text("fail")
+    with pytest.raises(BuildError, match="the cause"):
+        made_now(task())
+    (tmp_path / "input").write_text("two")
+    assert made_now(task())

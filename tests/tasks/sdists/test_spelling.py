@@ -15,23 +15,23 @@ TREE = Path("tree")
 
 
 def test_a_standard_is_for_sources_of_its_language():
-    words = spelling.for_gcc(RECIPE, TREE)
+    words = spelling.for_gcc(RECIPE, TREE, [])
     assert "-std=c++17" in words(Call("cxx", ["-c", "a.cpp"]))
     assert "-std=c++17" not in words(Call("cc", ["-c", "a.c"]))
-    in_c = spelling.for_gcc(PackageRecipe(std="c11"), TREE)
+    in_c = spelling.for_gcc(PackageRecipe(std="c11"), TREE, [])
     assert in_c(Call("cc", ["-c", "a.c"])) == ["-std=c11"]
     assert in_c(Call("cxx", ["-c", "a.cpp"])) == []
 
 
 def test_libraries_are_linked_and_not_compiled():
-    words = spelling.for_gcc(RECIPE, TREE)
+    words = spelling.for_gcc(RECIPE, TREE, [])
     assert "-lws2_32" not in words(Call("cc", ["-c", "a.c"]))
     assert words(Call("cc", ["a.o"]))[-1] == "-lws2_32"
     assert words(Call("ar", ["rcs"])) == []
 
 
 def test_microsofts_compiler_reads_variables():
-    made = spelling.for_msvc(RECIPE, TREE, {"INCLUDE": "given", "LIB": "lib"})
+    made = spelling.for_msvc(RECIPE, TREE, [], {"INCLUDE": "given", "LIB": "lib"}, str)
     assert made["CL"] == "/std:c++17 /DA#1"
     assert made["INCLUDE"].split(";") == [str(TREE / "inc"), "given"]
     assert made["LINK"] == "ws2_32.lib"
@@ -39,4 +39,4 @@ def test_microsofts_compiler_reads_variables():
 
 @pytest.mark.parametrize("std", ["c++11", "c99"])
 def test_cl_is_not_given_a_standard_that_it_has_no_word_for(std):
-    assert "CL" not in spelling.for_msvc(PackageRecipe(std=std), TREE, {})
+    assert "CL" not in spelling.for_msvc(PackageRecipe(std=std), TREE, [], {}, str)
