@@ -33,6 +33,17 @@ def known(project: Project) -> list[str]:
     return sorted(own | {n for n in project.config.libraries if _kind(project, n)})
 
 
+def by_header(project: Project) -> dict[str, str]:
+    """Header -> the library of recipes/libraries that brings it."""
+    files = sorted(folder(project).glob("*.yaml"))
+    return {
+        header: path.stem
+        for path in files
+        for library in config_file.load_libraries(path).libraries.values()
+        for header in library.headers
+    }
+
+
 def _kind(project: Project, name: str) -> RecipeKind | None:
     """How a library of the configuration is had for a package; None if it cannot be."""
     recipes: Recipes = project.config.libraries[name].recipes

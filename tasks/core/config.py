@@ -187,9 +187,14 @@ class About(Model):
 
 
 class Library(Model):
-    """A native library, staged into a prefix of its own."""
+    """A native library, staged into a prefix of its own.
+
+    Args:
+        headers: by which sources ask for it.
+    """
 
     pkg_config: str | None = None
+    headers: tuple[Inside, ...] = ()
     about: About | None = None
     recipes: Recipes
 

@@ -105,6 +105,8 @@ def _explained(error: ValidationError, name: str, model: type[BaseModel]) -> Con
     given = first["input"]
     if not isinstance(given, dict | list) and not first["type"].startswith("value_error"):
         message += f", not {str(given)[:_LONGEST_SHOWN]!r}"
+    if first["type"] == "string_type" and isinstance(given, bool | int | float):
+        message += "; write it in quotes"
     return ConfigError(f"{name}: {path}: {public_url(message)}")
 
 

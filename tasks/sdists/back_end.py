@@ -80,9 +80,9 @@ def read(tree: Path, extra: tuple[str, ...] = ()) -> BackEnd:
         raise BuildError("pyproject.toml of the source: [build-system] is not as PEP 518 wants it")
     added = dict.fromkeys(extra, "asked for with --requires or in the recipe")
     if name.startswith("setuptools."):
-        named = {_normal(r) for r in (*requires, *extra)}
+        named = {normal(r) for r in (*requires, *extra)}
         added |= _omitted(tree, named)
-        added |= _programs(tree, named | {_normal(r) for r in added})
+        added |= _programs(tree, named | {normal(r) for r in added})
     return BackEnd(name, tuple(system.get("backend-path", ())), tuple(requires), added)
 
 
@@ -93,7 +93,8 @@ def providers(errors: Iterable[str]) -> list[str]:
     return sorted(known[module] for module in missing if module in known)
 
 
-def _normal(requirement: str) -> str:
+def normal(requirement: str) -> str:
+    """The name in a requirement, as all spellings of it are compared (PEP 503)."""
     name = re.split(r"[\s\[<>=!~;@(]", requirement.strip(), maxsplit=1)[0]
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -104,7 +105,7 @@ def _omitted(tree: Path, named: set[str]) -> dict[str, str]:
     modules = _imports(tree / "setup.py")
     for module, requirement in BROUGHT_BY.items():
         local = (tree / module).exists() or (tree / f"{module}.py").exists()
-        if module in modules and not local and _normal(requirement) not in named:
+        if module in modules and not local and normal(requirement) not in named:
             found[requirement] = f"setup.py imports {module}, and nothing names it"
     if "pkg_resources" in modules:
         found[PKG_RESOURCES] = "setup.py imports pkg_resources, which newer ones lack"

@@ -22,6 +22,10 @@ def test_the_recipes_of_this_clone_can_be_read(path):
             "check: {code: x, expected: y, expectd: y}",
             'check.expectd: unknown key; did you mean "expected"?',
         ),
+        (
+            "version: 1.10",
+            "own.yaml: version: input should be a valid string, not '1.1'; write it in",
+        ),
         ("patches: [a.patch]", "patches: there is no file a.patch beside it"),
         ("patches: [../a.patch]", "own.yaml: patches[0]: "),
         ("", "own.yaml: is empty or no mapping"),
