@@ -17,6 +17,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
 from functools import partial
 from importlib import metadata as installed
 from pathlib import Path
@@ -89,13 +90,16 @@ def _origins(sources: tuple[Source, ...]) -> list[Origin]:
     return found
 
 
-def library_parts(project: Project, build: Build, members: Mapping[str, bytes]) -> list[Part]:
-    """The native libraries in a repaired wheel: those that were linked, and those of its DLLs.
+def parts_in(project: Project, build: Build, members: Mapping[str, bytes]) -> list[Part]:
+    """What of others is in a repaired wheel: libraries that were linked, those of its DLLs, and
+    what the compiler brought.
 
     Raises:
         BuildError: a DLL belongs to no library of the profile, so that its licence is not known.
     """
+    runtimes = project.profile.toolchain.runtime
     files: dict[str, dict[str, str]] = {name: {} for name in build.libraries}
+    brought: dict[str, dict[str, str]] = {}
     owners = {
         dll.name.lower(): library
         for library in project.profile.libraries
@@ -105,15 +109,23 @@ def library_parts(project: Project, build: Build, members: Mapping[str, bytes]) 
         match = _MANGLED.fullmatch(member.rpartition("/")[2])
         if match is None:
             continue
-        owner = owners.get(f"{match[1]}.dll".lower())
+        name = f"{match[1]}.dll".lower()
+        digest = hashlib.sha256(content).hexdigest()
+        owner = owners.get(name)
+        runtime = next((r for r in runtimes if any(fnmatch(name, p) for p in r.dlls)), None)
+        if owner is None and runtime is not None:
+            brought.setdefault(runtime.name, {})[member] = digest
+            continue
         if owner is None:
             raise BuildError(
                 f"{member} would be in the wheel, and is of none of the libraries of the profile "
                 f"{project.profile_name}: its licence is not known. Add it to libraries in "
                 "config.yaml, with its licence"
             )
-        files.setdefault(owner, {})[member] = hashlib.sha256(content).hexdigest()
-    return [_library_part(project, name, found) for name, found in files.items()]
+        files.setdefault(owner, {})[member] = digest
+    parts = [_library_part(project, name, found) for name, found in files.items()]
+    used = [runtime for runtime in runtimes if runtime.name in brought or not runtime.dlls]
+    return parts + [Part(r, r.version, [], brought.get(r.name, {})) for r in used]
 
 
 def _library_part(project: Project, name: str, files: Mapping[str, str]) -> Part:
@@ -127,11 +139,6 @@ def _library_part(project: Project, name: str, files: Mapping[str, str]) -> Part
     if not isinstance(recipe, CondaRecipe):
         origins = _origins(project.config.artifacts[recipe.artifact].sources)
     return Part(about, about.version, origins, files)
-
-
-def runtime_parts(project: Project) -> list[Part]:
-    """What the compiler's linker puts into everything."""
-    return [Part(about, about.version, [], {}) for about in project.profile.toolchain.runtime]
 
 
 def read_patch(path: Path) -> Patch:
@@ -169,7 +176,7 @@ def finished(
     """The members of the wheel to give away, from those of the repaired one; and its version."""
     package = project.config.packages[name]
     build = package.compiled
-    parts = [*library_parts(project, build, members), *runtime_parts(project)] if build else []
+    parts = parts_in(project, build, members) if build else []
     patches = patches_of(project, package)
     used = tools(project) if build else {}
     compiler = project.profile.toolchain.kind if build else None

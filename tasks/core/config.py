@@ -186,6 +186,16 @@ class About(Model):
     license_files: Annotated[tuple[Inside, ...], Field(min_length=1)]
 
 
+class Runtime(About):
+    """What a compiler brings of its own into what it links.
+
+    Args:
+        dlls: patterns of the names of its DLLs; none where it is linked into everything.
+    """
+
+    dlls: tuple[Pattern, ...] = ()
+
+
 class Library(Model):
     """A native library, staged into a prefix of its own.
 
@@ -355,7 +365,7 @@ class ZigToolchain(Model):
     kind: Literal["zig"]
     target: str
     flags: tuple[str, ...] = ()
-    runtime: tuple[About, ...] = ()
+    runtime: tuple[Runtime, ...] = ()
 
 
 class FetchedCompiler(Model):
@@ -387,7 +397,7 @@ class MsvcToolchain(Model):
     fetch: FetchedCompiler | None = None
     flags: tuple[str, ...] = ()
     link_flags: tuple[str, ...] = ()
-    runtime: tuple[About, ...] = ()
+    runtime: tuple[Runtime, ...] = ()
 
 
 class PortablePython(Model):
