@@ -28,8 +28,9 @@ from tasks.core.job import Job
 from tasks.core.project import Project
 from tasks.core.recipe import PackageRecipe
 from tasks.pythons import windows_python
-from tasks.sdists import check, make, source
+from tasks.sdists import check, make, source, suggest
 from tasks.sdists.make import Outcome
+from tasks.sdists.source import Source
 from tasks.tool import option, tool
 
 PACKAGE = option(
@@ -152,6 +153,7 @@ def _one(project: Project, name: str, requires: list[str], given: Path | None) -
     started = Job(f"build:{Path(name).name}", project.log(f"build-{Path(name).name}"),
                   lambda done, total: None, lambda line: None, _say)  # fmt: skip
     started.log.unlink(missing_ok=True)
+    recipe, file, found = PackageRecipe(), None, None
     try:
         recipe, file = _recipe(project, name, given)
         wanted = f"{name}=={recipe.version}" if recipe.version and source.is_bare(name) else name
@@ -180,25 +182,56 @@ def _one(project: Project, name: str, requires: list[str], given: Path | None) -
 
         linked = recipe_libraries.have(project, recipe.libraries, str(file and file.name), say)
         outcome = make.make(project, found, recipe, patches, linked, requires, job, say)
-    except (BuildError, DiagnosisError) as error:
-        _failure(project, name, error)
+    except DiagnosisError as error:
+        _say(f"  failed: {error.message}")
+        return None
+    except BuildError as error:
+        _failure(project, error)
+        if found and error.log:
+            _suggest(project, found, recipe, file, error.log)
         return None
     _result(project, found.title, outcome, job)
+    if outcome.gave_up:
+        _meaning(project, job.log)
+        _suggest(project, found, recipe, file, job.log)
     return outcome
 
 
-def _failure(project: Project, name: str, error: BuildError | DiagnosisError) -> None:
-    """What happened, what the log means, and what may be said to mend it."""
+def _failure(project: Project, error: BuildError) -> None:
+    """What happened, and what the log means."""
     _say(f"  failed: {error.message}")
-    log = getattr(error, "log", None)
-    if not log:
+    if not error.log:
         return
-    for line in getattr(error, "tail", ()):
+    for line in error.tail:
         _say(f"    {line}")
+    _meaning(project, error.log)
+    _say(f"  the whole log: {project.shown(error.log)}")
+
+
+def _meaning(project: Project, log: Path) -> None:
     text = log.read_text(encoding="utf-8", errors="replace")
     answers.show(answers.triaged(text, [project.environment]))
-    _say(f"  the whole log: {project.shown(log)}")
-    _say(f"  its tree and what was made of it: {project.shown(project.build / 'packages')}")
+
+
+def _suggest(
+    project: Project, found: Source, recipe: PackageRecipe, file: Path | None, log: Path
+) -> None:
+    """What a recipe could say to mend it."""
+    folder = make.folder_of(project, found)
+    _say(f"  its tree and what was made of it: {project.shown(folder)}")
+    calls = folder / "compiler.log"
+    suggested = suggest.suggestions(
+        log.read_text(encoding="utf-8", errors="replace"),
+        source.top_of(folder / make.TREE),
+        calls.read_text(encoding="utf-8") if calls.is_file() else "",
+        recipe,
+    )
+    if suggested:
+        place = file or project.root / recipe_file.FOLDER / f"{source.normal(found.name)}.yaml"
+        what = "added to it" if file else "laid down there"
+        _say(f"  {project.shown(place)} could mend it; lines that may be {what}:")
+        for line in suggest.as_yaml(suggested):
+            _say(f"    {line}")
 
 
 def _result(project: Project, title: str, outcome: Outcome, job: Job) -> None:

@@ -109,6 +109,30 @@ def owner(group: str, name: str) -> Owner | None:
     return _owner(key) if key else None
 
 
+def library(group: str, name: str) -> str | None:
+    """Return the library that would have a header or a function, in one word.
+
+    Args:
+        group: "header" or "symbol", as for `owner`.
+
+    Returns:
+        an import library of Windows ("ws2_32.lib"), or the name of a library's source in Debian
+        ("zlib"); None for what belongs to a compiler, a system or a Python, or is not known.
+
+    Raises:
+        DiagnosisError: the data cannot be read.
+    """
+    if group == "symbol":
+        windows = _from_table("functions", name)
+        if windows:
+            return None if windows in ("ucrt.lib", "vcruntime.lib") else windows
+        key = _by_hand(group, name)
+    else:
+        path = name.replace("\\", "/").removeprefix("./")
+        key = _by_hand(group, path) or _from_table("headers", *_header_keys(path))
+    return None if key is None or "remedy" in _owners().get(key, {}) else key
+
+
 def _owner_of_symbol(name: str) -> Owner | None:
     library = _from_table("functions", name)
     key = _by_hand("symbol", name)

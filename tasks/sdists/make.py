@@ -94,6 +94,10 @@ _CMAKE = {
 _NO_VISUAL_STUDIO = {"VSINSTALLDIR": "none"}
 
 
+# The source, in the folder of a package's build.
+TREE = "tree"
+
+
 @dataclass
 class Outcome:
     """What a build came to.
@@ -117,6 +121,11 @@ class Outcome:
     wrong: str | None = None
     seconds: float = 0.0
     build_seconds: float = 0.0
+
+
+def folder_of(project: Project, asked: Source) -> Path:
+    """Where the build of a package is done."""
+    return project.build / "packages" / asked.name
 
 
 def _python(project: Project, folder: Path, packages: Sequence[str | Path], job: Job) -> Path:
@@ -245,10 +254,10 @@ def make(
         BuildError: a step failed; its log has the rest.
     """
     started = time.monotonic()
-    folder = project.build / "packages" / asked.name
+    folder = folder_of(project, asked)
     remove_tree(folder)
     folder.mkdir(parents=True)
-    tree = source.unpack(asked, folder / "tree", job)
+    tree = source.unpack(asked, folder / TREE, job)
     for patch in patches:
         changed = apply_patch(patch, tree)
         say(f"{patch.name} changes {', '.join(changed)}")

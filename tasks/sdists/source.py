@@ -117,7 +117,7 @@ def find(asked: str, project: Project, base: Path, job: Job) -> Source:
 
 def _local(path: Path) -> Source:
     if path.is_dir():
-        if not any((path / name).is_file() for name in ("pyproject.toml", "setup.py")):
+        if not _is_package(path):
             raise BuildError(f"{path} has neither pyproject.toml nor setup.py: no Python package")
         return Source(path.name, "", path, "")
     if path.suffix == ".whl":
@@ -134,14 +134,26 @@ def unpack(source: Source, target: Path, job: Job) -> Path:
         copy_tree(source.path, target, ignore=lambda folder, names: _NOT_SOURCE & set(names))
         return target
     archive.unpack(source.path, target, progress=job.progress)
-    inside = [entry for entry in target.iterdir() if entry.is_dir()]
-    top = inside[0] if len(inside) == 1 and len(list(target.iterdir())) <= 2 else target
-    if not any((top / name).is_file() for name in ("pyproject.toml", "setup.py")):
+    top = top_of(target)
+    if not _is_package(top):
         raise BuildError(
             f"{source.path.name} holds neither pyproject.toml nor setup.py: no source of a Python "
             "package"
         )
     return top
+
+
+def top_of(target: Path) -> Path:
+    """The top folder of a source's tree that is in `target`."""
+    inside = list(target.iterdir()) if target.is_dir() else []
+    folders = [entry for entry in inside if entry.is_dir()]
+    if _is_package(target):
+        return target
+    return folders[0] if len(folders) == 1 and len(inside) <= 2 else target
+
+
+def _is_package(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("pyproject.toml", "setup.py"))
 
 
 def keep_wheel(wheel: Path, folder: Path) -> Path:

@@ -1,0 +1,177 @@
+"""What a recipe could say to mend a build that failed: lines for recipes/NAME.yaml.
+
+    log, tree -> suggestions.yaml: what messages mean
+              -> headers: a folder of the source, or a library that has them
+              -> functions: a library of Windows, or a file that was not compiled
+      -> Suggestion(key, value, why) -> as_yaml: lines that can be pasted
+
+dllwhy's triage says what happened; this says what of it a recipe has a key for.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dllwhy.logs import owners
+from dllwhy.logs.text import normalised
+from tasks.core import yaml_data
+from tasks.core.recipe import PackageRecipe
+
+_KEYS = set(PackageRecipe.model_fields)
+_HEADER = re.compile(
+    r"fatal error: '?(?P<a>[^'\s:]+)'?(?: file not found|: No such file)"
+    r"|C1083: [^\n']*'(?P<b>[^'\n]+\.\w+)'"
+)
+_SYMBOL = re.compile(
+    r"undefined symbol: (?:__declspec\(dllimport\) )?(?P<a>\w+)"
+    r"|unresolved external symbol (?:\"[^\"\n]*\" \()?(?:__imp_)?(?P<b>[\w?@$]+)"
+    r"|undefined reference to [`'](?P<c>\w+)'"
+)
+_C_SOURCES = {".c", ".cc", ".cpp", ".cxx"}
+_AT_MOST = 40  # names that are looked up
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One thing that a recipe could say.
+
+    Args:
+        key: of the recipe.
+        value: for a list what to add to it, for a mapping (name, value).
+        why: for people.
+    """
+
+    key: str
+    value: str | tuple[str, str]
+    why: str
+
+
+def suggestions(
+    log: str, tree: Path, compiled: str = "", recipe: PackageRecipe | None = None
+) -> list[Suggestion]:
+    """What a recipe could say, the same once.
+
+    Args:
+        log: of the build.
+        tree: the source, as it was built.
+        compiled: the compiler's calls, where they are known.
+        recipe: the one that it was built with; what it says is not suggested again.
+    """
+    text = normalised(log).text
+    found = [*_from_messages(text), *_headers(text, tree), *_symbols(text, tree, compiled)]
+    once = list({(one.key, one.value): one for one in reversed(found)}.values())[::-1]
+    return [one for one in once if not _says(recipe or PackageRecipe(), one)]
+
+
+def _says(recipe: PackageRecipe, one: Suggestion) -> bool:
+    said = getattr(recipe, one.key)
+    if isinstance(said, dict):
+        return one.value[0] in said
+    return one.value in said if isinstance(said, tuple) else one.value == said
+
+
+def as_yaml(found: Iterable[Suggestion]) -> list[str]:
+    """Lines for a recipe: one for each key, with the reasons behind it."""
+    values: dict[str, Any] = {}
+    reasons: dict[str, list[str]] = {}
+    for one in found:
+        kind = type(getattr(PackageRecipe(), one.key))
+        if kind is tuple:
+            values.setdefault(one.key, []).append(one.value)
+        elif kind is dict:
+            values.setdefault(one.key, {}).setdefault(*one.value)
+        elif one.key in values:
+            continue
+        else:
+            values[one.key] = one.value
+        reasons.setdefault(one.key, []).append(one.why)
+    lines = []
+    for key, value in values.items():
+        spelled = yaml.safe_dump(value, default_flow_style=True, width=10_000)
+        spelled = spelled.removesuffix("...\n").strip()
+        lines.append(f"{key}: {spelled}  # {'; '.join(dict.fromkeys(reasons[key]))}")
+    return lines
+
+
+@cache
+def _known() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
+    file = Path(__file__).with_name("suggestions.yaml")
+    entries = yaml_data.parse(file.read_text(encoding="utf-8"))
+    return [
+        (re.compile(re.sub(r"\n\s*", "", entry["pattern"]), re.MULTILINE), entry)
+        for entry in entries
+    ]
+
+
+def _from_messages(text: str) -> Iterator[Suggestion]:
+    taken: set[str] = set()
+    for pattern, entry in _known():
+        key = next(name for name in entry if name in _KEYS)
+        for match in pattern.finditer(text):
+            name = next((value for value in match.groupdict().values() if value), "")
+            if (word := f"{key} {name.partition('.')[0]}") in taken:
+                continue
+            taken.add(word)
+            known = entry.get("known", {}).get(name)
+            why = entry["why"].format(name=name)
+            given = entry[key]
+            if isinstance(given, dict):
+                for one, value in given.items():
+                    made = (one.format(name=name), value.format(value=known or ""))
+                    yield Suggestion(key, made, why)
+            elif known != "":
+                for value in [given] if isinstance(given, str) else given:
+                    yield Suggestion(key, known or value.format(name=name), why)
+
+
+def _names(pattern: re.Pattern[str], text: str) -> list[str]:
+    names = (match[match.lastgroup or 0] for match in pattern.finditer(text))
+    return list(dict.fromkeys(names))[:_AT_MOST]
+
+
+def _headers(text: str, tree: Path) -> Iterator[Suggestion]:
+    """Headers that the source has in another folder, and those of libraries."""
+    for name in _names(_HEADER, text):
+        header = name.replace("\\", "/").removeprefix("./")
+        files = (path.relative_to(tree) for path in tree.rglob(header.rpartition("/")[2]))
+        folders = [
+            file.as_posix().removesuffix(header).strip("/") or "."
+            for file in files
+            if f"/{file.as_posix()}".endswith(f"/{header}")
+        ]
+        if folders:
+            yield Suggestion("include", min(sorted(folders), key=len), f"{header} is there")
+        elif "libraries" in _KEYS and (library := owners.library("header", header)):
+            yield Suggestion("libraries", library, f"it has {header}")
+
+
+def _symbols(text: str, tree: Path, compiled: str) -> Iterator[Suggestion]:
+    """Functions that Windows has in a library, and those of a source file that was left out."""
+    for name in _names(_SYMBOL, text):
+        library = owners.library("symbol", name)
+        if library and library.endswith(".lib"):
+            yield Suggestion("system_libraries", library[:-4], f"it has {name}")
+        elif file := _left_out(name, tree, compiled):
+            where = f"{file} has {name}, and was not compiled: add it to the sources in setup.py"
+            yield Suggestion("patches", "0001-sources.patch", where)
+        elif library and "libraries" in _KEYS:
+            yield Suggestion("libraries", library, f"it has {name}")
+
+
+def _left_out(name: str, tree: Path, compiled: str) -> str:
+    """The file of the source that defines a C function and was not compiled; "" if there is none."""
+    definition = re.compile(
+        rf"^[\w*][\w\s*]*?\b{re.escape(name)}\s*\([^;{{}}]*\)\s*(?:[\w\s*,;]*;)?\s*\{{",
+        re.MULTILINE,
+    )
+    for file in sorted(tree.rglob("*")):
+        if file.suffix.lower() in _C_SOURCES and file.name not in compiled and file.is_file():
+            source = file.read_text(encoding="utf-8", errors="replace")
+            if name in source and definition.search(source):
+                return file.relative_to(tree).as_posix()
+    return ""

@@ -1,0 +1,98 @@
+"""What a recipe could say to mend a build that failed, told from real logs."""
+
+import pytest
+import yaml
+from support import ROOT
+
+from tasks.core.recipe import PackageRecipe
+from tasks.sdists import suggest
+
+LOGS = ROOT / "tests" / "data" / "logs"
+
+
+def lines(log, tree, **given):
+    return suggest.as_yaml(suggest.suggestions(log, tree, **given))
+
+
+def said(log, tree, **given):
+    """What the lines say together, as a recipe reads it."""
+    text = "\n".join(lines(log, tree, **given))
+    return PackageRecipe.model_validate(yaml.safe_load(text) or {})
+
+
+@pytest.mark.parametrize(
+    ("log", "key", "value"),
+    [
+        ("msvc/concepts", "std", "c++20"),
+        ("msvc/cpp17", "std", "c++17"),
+        ("msvc/error-cpp17", "std", "c++17"),
+        ("msvc/setuptools-no-search", "std", None),
+        ("msvc/m-pi", "definitions", {"_USE_MATH_DEFINES": ""}),
+        ("msvc/min-max", "definitions", {"NOMINMAX": ""}),
+        ("msvc/posix-functions", "definitions", {"strcasecmp": "_stricmp"}),
+        ("msvc/timespec", "definitions", {"HAVE_STRUCT_TIMESPEC": ""}),
+        ("msvc/unresolved", "system_libraries", ("ws2_32", "advapi32")),
+        ("made/pip-use-2to3", "build_requires", ("setuptools<58",)),
+        ("made/pip-pkg-resources", "build_requires", ("setuptools<81",)),
+        ("made/pip-invalid-version", "build_requires", ("setuptools<66",)),
+        ("made/pip-license-twice", "build_requires", ("setuptools<77",)),
+        ("packages/fasttext-msvc", "std", "c++17"),
+        ("packages/fasttext-msvc", "definitions", {"ssize_t": "ptrdiff_t"}),
+        ("success-wheel", "definitions", {}),
+    ],
+)
+def test_a_log_says_what_a_recipe_could(log, key, value, tmp_path):
+    text = (LOGS / f"{log}.log").read_text(encoding="utf-8", errors="replace")
+    assert getattr(said(text, tmp_path), key) == value
+
+
+@pytest.mark.parametrize(
+    ("message", "requirement"),
+    [
+        ("ModuleNotFoundError: No module named 'yaml'", "PyYAML"),
+        ("ModuleNotFoundError: No module named 'setuptools_rust.build'", "setuptools_rust"),
+        ("Could not find suitable distribution for Requirement.parse('nose>=1.0')", "nose"),
+        ("ERROR Missing dependencies:\n\tnose>=1.0", "nose"),
+        ("x.pyx:3:5: undeclared name not builtin: long", "Cython<3"),
+        ("a.c:1:2: error: no member named 'subarray' in 'struct _PyArray_Descr'", "numpy<2"),
+    ],
+)
+def test_a_build_requirement_that_is_missing(message, requirement, tmp_path):
+    assert said(message, tmp_path).build_requires == (requirement,)
+
+
+def test_a_header_that_the_source_has_elsewhere(tmp_path):
+    folder = tmp_path / "third_party" / "own" / "include" / "own"
+    folder.mkdir(parents=True)
+    (folder / "api.h").write_text("")
+    for log in (
+        "src/a.c:1:10: fatal error: 'own/api.h' file not found",
+        "a.c(1): fatal error C1083: Cannot open include file: 'own/api.h': No such file",
+    ):
+        assert said(log, tmp_path).include == ("third_party/own/include",)
+
+
+def test_a_file_that_was_left_out_is_named(tmp_path):
+    (tmp_path / "iowin32.c").write_text(
+        "void fill_win32(int *a);\nvoid fill_win32 (a)\n  int *a;\n{\n}\n"
+    )
+    log = "ld.lld: error: undefined symbol: fill_win32"
+    assert lines(log, tmp_path, compiled="zig cc -c zip.c") == [
+        "patches: [0001-sources.patch]  # iowin32.c has fill_win32, and was not compiled: add it to "
+        "the sources in setup.py"
+    ]
+    assert not lines(log, tmp_path, compiled="zig cc -c iowin32.c")
+
+
+def test_what_the_recipe_says_is_not_suggested_again(tmp_path):
+    log = "C1083: x\nundefined symbol: __declspec(dllimport) htons"
+    assert said(log, tmp_path).system_libraries == ("ws2_32",)
+    recipe = PackageRecipe(system_libraries=("ws2_32",))
+    assert not lines(log, tmp_path, recipe=recipe)
+
+
+def test_one_line_for_a_key_with_every_reason(tmp_path):
+    log = "No module named 'nose'\nNo module named 'yaml'\nNo module named 'nose.tools'"
+    assert lines(log, tmp_path) == [
+        "build_requires: [nose, PyYAML]  # its build imports it, and nothing names it"
+    ]
