@@ -219,7 +219,7 @@ def _suggest(
     """What a recipe could say to mend it."""
     folder = make.folder_of(project, found)
     _say(f"  its tree and what was made of it: {project.shown(folder)}")
-    calls = folder / "compiler.log"
+    calls = folder / make.CALLS
     suggested = suggest.suggestions(
         log.read_text(encoding="utf-8", errors="replace"),
         source.top_of(folder / make.TREE),

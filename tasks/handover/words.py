@@ -17,12 +17,15 @@ from tasks.handover.request import Request
 CXX_SUFFIXES = (".cc", ".cpp", ".cxx", ".c++", ".cp", ".hpp")
 SOURCE_SUFFIXES = (".c", ".m", ".s", *CXX_SUFFIXES)
 
-# What is not for the wheel, and why.
-REFUSED = {
+# What is not for a wheel, and why.
+NOT_FOR_WHEELS = {
     r"-m(arch|tune|cpu)=.*": "the wheel would run on machines like this one only",
     r"/arch:.*": "the wheel would not run on every machine of the baseline",
     r"-(ffast-math|Ofast|funsafe-math-optimizations|ffinite-math-only)|/fp:fast":
         "it changes what arithmetic gives; some packages are wrong with it",
+}  # fmt: skip
+REFUSED = {
+    **NOT_FOR_WHEELS,
     r"-fopenmp(=.*)?|/openmp(:.*)?|-lgomp|-lomp":
         "zig has no OpenMP; the module uses one thread",
 }  # fmt: skip
@@ -43,7 +46,7 @@ TRANSLATED = {
 # and debug information (both are the toolchain's, so that there is one set of zig's runtimes), and
 # the runtime of another compiler.
 IGNORED = re.compile(
-    r"/.*|-O.?|-g\d?|-lvcruntime140|-lucrt|-lmsvcr\w+|-lmsvcp\w+|-lstdc\+\+(fs)?|-lgcc(_s)?|-lm"
+    r"/.*|-O.?|-g\d?|-lvcruntime140|-lucrt|-lmsvcr\w+|-lmsvcp\w+|-lstdc\+\+(fs)?|-lgcc(_s)?|-l(m|c|dl|rt|util)"
     r"|-D(MS_WIN64|_USE_MATH_DEFINES)(=.*)?"  # defined in every call (sdists.make)
     r"|-static|-static-lib.*|-mthreads|-mcygwin|-mno-cygwin|-pipe|-EHsc|-bigobj|-fPIC"
     r"|-Wl,(--enable-.*|--exclude-.*|--kill-at|--add-stdcall-alias|-?-?strip-all|-s|--gc-sections"

@@ -22,7 +22,7 @@ from typing import Any
 
 from tasks.archives.patch import apply_patch
 from tasks.checks import back_end as back_end_script
-from tasks.checks import imports
+from tasks.checks import cl_call, imports
 from tasks.compilers import toolchain as toolchains
 from tasks.compilers.build_environment import LinkedLibrary
 from tasks.compilers.toolchain import Toolchain
@@ -35,7 +35,7 @@ from tasks.core.job import Job
 from tasks.core.project import Project
 from tasks.core.recipe import Check, PackageRecipe
 from tasks.handover import server
-from tasks.handover.words import Call
+from tasks.handover.words import NOT_FOR_WHEELS, Call
 from tasks.pythons import portable, windows_python
 from tasks.sdists import back_end, check, headers, scripts, source, spelling
 from tasks.sdists.source import Source
@@ -89,6 +89,14 @@ _CMAKE = {
     "CMAKE_POLICY_VERSION_MINIMUM": "3.5",
 }
 
+# Debug information in files of its own (/Zi), which CMake's trials ask for, wants a server beside
+# the compiler, which Wine cannot start (C1902).
+_CMAKE_WITH_MSVC = """\
+set(CMAKE_TRY_COMPILE_CONFIGURATION Release)
+set(CMAKE_POLICY_DEFAULT_CMP0141 NEW)
+set(CMAKE_MSVC_DEBUG_INFORMATION_FORMAT "")
+"""
+
 # Meson, where it is told to (--vsenv), looks for Visual Studio unless one is active: mesonbuild,
 # utils/vsenv.py.
 _NO_VISUAL_STUDIO = {"VSINSTALLDIR": "none"}
@@ -96,6 +104,9 @@ _NO_VISUAL_STUDIO = {"VSINSTALLDIR": "none"}
 
 # The source, in the folder of a package's build.
 TREE = "tree"
+# There as well: the compiler's calls, and what cl.exe was not given.
+CALLS = "compiler.log"
+_LEFT_OUT = "left-out.txt"
 
 
 @dataclass
@@ -197,14 +208,20 @@ def _compiler(
     found = ";".join(seen(library.prefix) for library in libraries)
     prefixes = {"CMAKE_PREFIX_PATH": found} if found else {}
     if compiler.kind == "msvc":
+        trials = folder / "msvc.cmake"
+        trials.write_text(_CMAKE_WITH_MSVC, encoding="ascii")
         yield {
             **compiler.environment,
             **spelling.for_msvc(recipe, tree, libraries, compiler.environment, seen),
             **prefixes,
             "DISTUTILS_USE_SDK": "1",
             "CC": "cl", "CXX": "cl", **_CMAKE,
+            "CMAKE_TOOLCHAIN_FILE": seen(trials),
             "VSLANG": "1033",
         }, [*compiler.path]  # fmt: skip
+        told = folder / _LEFT_OUT
+        lines = told.read_text(encoding="utf-8").splitlines() if told.is_file() else []
+        left_out.update((word, why) for word, _, why in (line.partition("\t") for line in lines))
         return
     zig = project.cache / "zig" / f"ziglang-{compiler.version}" / zig_program().name
     spellings = folder / "headers"
@@ -215,7 +232,7 @@ def _compiler(
 
     def note(call: Call, command: str) -> None:
         left_out.update(call.left_out)
-        with (folder / "compiler.log").open("a", encoding="utf-8") as stream:
+        with (folder / CALLS).open("a", encoding="utf-8") as stream:
             stream.write(command + "\n")
 
     config = folder / "compiler.cfg"
@@ -269,9 +286,13 @@ def make(
     compiler = toolchains.load(project.toolchain_file)
     runtime = project.config.build.runtime.get(compiler.kind, ())
     python = _python(project, folder / "build-python", [*named, *runtime], job)
-    if windows_python.HERE.needs_wine:
-        own = python.parent / "Lib" / "site-packages" / "sitecustomize.py"
-        own.write_text(_FOR_WINE, encoding="ascii")
+    start = _FOR_WINE if windows_python.HERE.needs_wine else ""
+    if compiler.kind == "msvc":
+        files = [windows_python.HERE.path(folder / name) for name in (CALLS, _LEFT_OUT)]
+        call = f"install({NOT_FOR_WHEELS!r}, *{files!r})\n"
+        start += Path(cl_call.__file__).read_text(encoding="utf-8") + call
+    own = python.parent / "Lib" / "site-packages" / "sitecustomize.py"
+    own.write_text(start, encoding="utf-8")
     left_out: dict[str, str] = {}
     with _compiler(project, compiler, recipe, libraries, tree, folder, left_out, job) as (
         variables,
@@ -317,7 +338,7 @@ def make(
             raise BuildError("the wheel is not fit for others: " + "; ".join(found), log=job.log)
     else:
         say("nothing in it is compiled: the wheel is for every system")
-    outcome.gave_up = (folder / "compiler.log").is_file() and not check.compiled(wheel)
+    outcome.gave_up = (folder / CALLS).is_file() and not check.compiled(wheel)
     say("installing it into a clean Windows Python, and importing it")
     outcome.environment = folder / "python"
     clean = _python(project, outcome.environment, [wheel, *recipe.requires], job)

@@ -164,7 +164,7 @@ def _symbols(text: str, tree: Path, compiled: str) -> Iterator[Suggestion]:
 
 
 def _left_out(name: str, tree: Path, compiled: str) -> str:
-    """The file of the source that defines a C function and was not compiled; "" if there is none."""
+    """The file that defines a C function and was not compiled; "" if there is none."""
     definition = re.compile(
         rf"^[\w*][\w\s*]*?\b{re.escape(name)}\s*\([^;{{}}]*\)\s*(?:[\w\s*,;]*;)?\s*\{{",
         re.MULTILINE,

@@ -78,8 +78,8 @@ def test_a_file_that_was_left_out_is_named(tmp_path):
     )
     log = "ld.lld: error: undefined symbol: fill_win32"
     assert lines(log, tmp_path, compiled="zig cc -c zip.c") == [
-        "patches: [0001-sources.patch]  # iowin32.c has fill_win32, and was not compiled: add it to "
-        "the sources in setup.py"
+        "patches: [0001-sources.patch]  # iowin32.c has fill_win32, and was not compiled: "
+        "add it to the sources in setup.py"
     ]
     assert not lines(log, tmp_path, compiled="zig cc -c iowin32.c")
 
