@@ -302,6 +302,8 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
         )
         if package.compiled:
             libraries = project.profile.libraries
+            if any(runtime.dlls for runtime in project.profile.toolchain.runtime):
+                needs.append("env:packages")  # which brings them
             needs += ["toolchain", "env:python", *(f"libs:{library}" for library in libraries)]
             abouts = {library: project.config.libraries[library].about for library in libraries}
             abouts |= {about.name: about for about in project.profile.toolchain.runtime}
