@@ -2,7 +2,7 @@
 
     doit build --package NAME | NAME==VERSION | FILE | FOLDER   (several times for several)
                [--python 3.12 | all] [--compiler zig] [--requires REQUIREMENT]
-               [--recipe FILE]
+               [--recipe FILE] [--table FILE.md]
 
 It prints what it does; the last lines say for each package where its wheel is, or what to do. The
 exit status is 1 where a package could not be built, went on without its compiled part, or its wheel
@@ -28,7 +28,7 @@ from tasks.core.job import Job
 from tasks.core.project import Project
 from tasks.core.recipe import PackageRecipe
 from tasks.pythons import windows_python
-from tasks.sdists import check, make, source, suggest
+from tasks.sdists import check, make, records, source, suggest
 from tasks.sdists.make import Outcome
 from tasks.sdists.source import Source
 from tasks.tool import option, tool
@@ -43,6 +43,7 @@ REQUIRES = option(
     "requires", "a build requirement that the package omits, or a narrower version of one; may be "
     "given several times", kind=list,
 )  # fmt: skip
+TABLE = option("table", "a Markdown file, in which the table of what was built is made anew")
 RECIPE = option("recipe", "a recipe's file, for one package (default: recipes/NAME.yaml, if there)")
 
 
@@ -53,9 +54,15 @@ def build(
     compiler: str,
     requires: list[str],
     recipe: str,
+    table: str,
 ) -> bool:
     """Build packages one after the other; returns whether all wheels could be imported."""
     asked = [name for given in package for name in given.split(",") if name]
+    if table:
+        base = Path(get_initial_workdir() or "")
+        succeeded = not asked or build(project, package, python, compiler, requires, recipe, "")
+        records.write_table(base / table, records.read(_records(project)))
+        return succeeded
     if not asked:
         raise BuildError("say what to build: doit build --package NAME[==VERSION] | FILE | FOLDER")
     if recipe and len(asked) > 1:
@@ -85,6 +92,10 @@ def build(
         for name, outcome in outcomes.items():
             _say(f"{name}: {outcome.wheel.name if outcome else 'failed, see above'}")
     return all(outcome and _succeeded(outcome) for outcome in outcomes.values())
+
+
+def _records(project: Project) -> Path:
+    return project.root / "wheelhouse" / "builds"
 
 
 def _succeeded(outcome: Outcome) -> bool:
@@ -189,12 +200,27 @@ def _one(project: Project, name: str, requires: list[str], given: Path | None) -
         _failure(project, error)
         if found and error.log:
             _suggest(project, found, recipe, file, error.log)
+        if found and found.sha256:
+            log = error.log.read_text(encoding="utf-8", errors="replace") if error.log else ""
+            _write_down(project, found, recipe, None, records.reason(error.message, log))
         return None
+    if found.sha256:
+        _write_down(project, found, recipe, outcome)
     _result(project, found.title, outcome, job)
+    _lines(project, found, file, suggest.needed(outcome.imported.values()))
     if outcome.gave_up:
         _meaning(project, job.log)
         _suggest(project, found, recipe, file, job.log)
     return outcome
+
+
+def _write_down(
+    project: Project, found: Source, recipe: PackageRecipe, outcome: Outcome | None, why: str = ""
+) -> None:
+    kind = project.profile.toolchain.kind
+    records.write(
+        _records(project), found, recipe, project.target.version, kind, outcome, why
+    )  # fmt: skip
 
 
 def _failure(project: Project, error: BuildError) -> None:
@@ -225,7 +251,15 @@ def _suggest(
         source.top_of(folder / make.TREE),
         calls.read_text(encoding="utf-8") if calls.is_file() else "",
         recipe,
+        suggest.Libraries(recipe_libraries.known(project), recipe_libraries.by_header(project)),
     )
+    _lines(project, found, file, suggested)
+
+
+def _lines(
+    project: Project, found: Source, file: Path | None, suggested: list[suggest.Suggestion]
+) -> None:
+    """Lines for a recipe, and where they go."""
     if suggested:
         place = file or project.root / recipe_file.FOLDER / f"{source.normal(found.name)}.yaml"
         what = "added to it" if file else "laid down there"
@@ -274,7 +308,7 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
     """build."""
     made = tool(
         project, "build", "a Windows wheel of any package: --package NAME", build,
-        PACKAGE, PYTHON, COMPILER, REQUIRES, RECIPE,
+        PACKAGE, PYTHON, COMPILER, REQUIRES, RECIPE, TABLE,
     )  # fmt: skip
     environment = project.profile.environment
     needs = ["toolchain"]

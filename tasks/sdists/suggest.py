@@ -9,8 +9,8 @@ dllwhy's triage says what happened; this says what of it a recipe has a key for.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,33 @@ class Suggestion:
     why: str
 
 
+@dataclass(frozen=True)
+class Libraries:
+    """The native libraries that a recipe may name.
+
+    Args:
+        names: of all.
+        headers: header -> the library that brings it, as far as they say so themselves.
+    """
+
+    names: Collection[str] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def suggested(self, group: str, name: str) -> Suggestion | None:
+        """The library of a header or a function."""
+        library = self.headers.get(name) or owners.library(group, name)
+        if library is None:
+            return None
+        how = "" if library in self.names else (
+            f"; recipes/libraries/{library}.yaml has to say how it is built, and is not there"
+        )  # fmt: skip
+        return Suggestion("libraries", library, f"it has {name}{how}")
+
+
 def suggestions(
-    log: str, tree: Path, compiled: str = "", recipe: PackageRecipe | None = None
-) -> list[Suggestion]:
+    log: str, tree: Path, compiled: str = "", recipe: PackageRecipe | None = None,
+    libraries: Libraries | None = None,
+) -> list[Suggestion]:  # fmt: skip
     """What a recipe could say, the same once.
 
     Args:
@@ -61,11 +85,28 @@ def suggestions(
         tree: the source, as it was built.
         compiled: the compiler's calls, where they are known.
         recipe: the one that it was built with; what it says is not suggested again.
+        libraries: those that a recipe may name.
     """
     text = normalised(log).text
-    found = [*_from_messages(text), *_headers(text, tree), *_symbols(text, tree, compiled)]
+    known = libraries or Libraries()
+    found = [
+        *_from_messages(text),
+        *_headers(text, tree, known),
+        *_symbols(text, tree, compiled, known),
+    ]
     once = list({(one.key, one.value): one for one in reversed(found)}.values())[::-1]
     return [one for one in once if not _says(recipe or PackageRecipe(), one)]
+
+
+def needed(errors: Iterable[str]) -> list[Suggestion]:
+    """What an installed package imports, and its metadata does not require.
+
+    Args:
+        errors: why its modules could not be imported.
+    """
+    names = [m[1] for error in errors for m in re.finditer(r"No module named '(\w+)", error)]
+    why = "it imports {}, and its metadata does not require it"
+    return [Suggestion("requires", name, why.format(name)) for name in dict.fromkeys(names)]
 
 
 def _says(recipe: PackageRecipe, one: Suggestion) -> bool:
@@ -134,7 +175,7 @@ def _names(pattern: re.Pattern[str], text: str) -> list[str]:
     return list(dict.fromkeys(names))[:_AT_MOST]
 
 
-def _headers(text: str, tree: Path) -> Iterator[Suggestion]:
+def _headers(text: str, tree: Path, known: Libraries) -> Iterator[Suggestion]:
     """Headers that the source has in another folder, and those of libraries."""
     for name in _names(_HEADER, text):
         header = name.replace("\\", "/").removeprefix("./")
@@ -146,11 +187,11 @@ def _headers(text: str, tree: Path) -> Iterator[Suggestion]:
         ]
         if folders:
             yield Suggestion("include", min(sorted(folders), key=len), f"{header} is there")
-        elif "libraries" in _KEYS and (library := owners.library("header", header)):
-            yield Suggestion("libraries", library, f"it has {header}")
+        elif library := known.suggested("header", header):
+            yield library
 
 
-def _symbols(text: str, tree: Path, compiled: str) -> Iterator[Suggestion]:
+def _symbols(text: str, tree: Path, compiled: str, known: Libraries) -> Iterator[Suggestion]:
     """Functions that Windows has in a library, and those of a source file that was left out."""
     for name in _names(_SYMBOL, text):
         library = owners.library("symbol", name)
@@ -159,8 +200,8 @@ def _symbols(text: str, tree: Path, compiled: str) -> Iterator[Suggestion]:
         elif file := _left_out(name, tree, compiled):
             where = f"{file} has {name}, and was not compiled: add it to the sources in setup.py"
             yield Suggestion("patches", "0001-sources.patch", where)
-        elif library and "libraries" in _KEYS:
-            yield Suggestion("libraries", library, f"it has {name}")
+        elif library and (one := known.suggested("symbol", name)):
+            yield one
 
 
 def _left_out(name: str, tree: Path, compiled: str) -> str:

@@ -96,3 +96,22 @@ def test_one_line_for_a_key_with_every_reason(tmp_path):
     assert lines(log, tmp_path) == [
         "build_requires: [nose, PyYAML]  # its build imports it, and nothing names it"
     ]
+
+
+def test_what_an_installed_package_imports(tmp_path):
+    errors = ["", "ModuleNotFoundError: No module named 'attr'", "ImportError: DLL load failed"]
+    assert suggest.as_yaml(suggest.needed(errors)) == [
+        "requires: [attr]  # it imports attr, and its metadata does not require it"
+    ]
+
+
+def test_a_library_that_is_not_in_the_source(tmp_path):
+    log = "a.c(1): fatal error C1083: Cannot open include file: 'zlib.h': No such file"
+    known = suggest.Libraries(["zlib"], {})
+    assert lines(log, tmp_path, libraries=known) == ["libraries: [zlib]  # it has zlib.h"]
+    assert lines(log, tmp_path) == [
+        "libraries: [zlib]  # it has zlib.h; recipes/libraries/zlib.yaml has to say how it is "
+        "built, and is not there"
+    ]
+    own = suggest.Libraries(["own"], {"odd/name.h": "own"})
+    assert said(log.replace("zlib.h", "odd/name.h"), tmp_path, libraries=own).libraries == ("own",)
