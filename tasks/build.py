@@ -12,6 +12,7 @@ could not be imported.
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import dllwhy
 from dllwhy import answers
 from dllwhy.errors import DiagnosisError
 from tasks import recipe_libraries
+from tasks.core import display
 from tasks.core import recipe as recipe_file
 from tasks.core.config import Build, Package, PortableEnvironment
 from tasks.core.errors import BuildError
@@ -86,7 +88,10 @@ def build(
     if wanted != [here] or profile != project.profile_name:
         done = [_elsewhere(project, profile, v, asked, requires, given) for v in wanted]
         return all(done)
-    outcomes = {name: _one(project, name, requires, given) for name in asked}
+    outcomes = {}
+    for name in asked:
+        with display.screen.at_work(f"build:{Path(name).name}"):
+            outcomes[name] = _one(project, name, requires, given)
     if len(outcomes) > 1:
         _say("")
         for name, outcome in outcomes.items():
@@ -161,8 +166,10 @@ def _as_recipe(project: Project, package: Package, build: Build) -> PackageRecip
 
 def _one(project: Project, name: str, requires: list[str], given: Path | None) -> Outcome | None:
     """Build one package, and say how it went; None if it failed."""
-    started = Job(f"build:{Path(name).name}", project.log(f"build-{Path(name).name}"),
-                  lambda done, total: None, lambda line: None, _say)  # fmt: skip
+    title = f"build:{Path(name).name}"
+    started = Job(title, project.log(f"build-{Path(name).name}"),
+                  partial(display.screen.progress, title), partial(display.screen.line, title),
+                  _say)  # fmt: skip
     started.log.unlink(missing_ok=True)
     recipe, file, found = PackageRecipe(), None, None
     try:

@@ -11,6 +11,8 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -130,6 +132,16 @@ class Screen:
             else:
                 self.print(f"      {name} ...")
 
+    @contextmanager
+    def at_work(self, name: str) -> Iterator[None]:
+        """Show work that tells of itself: on a terminal its latest line is drawn over."""
+        if self.interactive:
+            self.start(name)
+        try:
+            yield
+        finally:
+            self._end(name)
+
     def _progress(self) -> "Progress":
         if self._live is None:
             from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
@@ -193,14 +205,9 @@ class Screen:
     def finish(self, name: str, failed: bool = False, summary: str = "") -> float:
         """A task has ended; returns its duration in seconds."""
         with self._lock:
-            running = self._running.pop(name, None)
-            if running is None:
+            if name not in self._running:
                 return 0.0
-            seconds = time.monotonic() - running.started
-            if running.bar is not None and self._live is not None:
-                self._live.remove_task(running.bar)
-            if not self._running:
-                self.close()
+            seconds = self._end(name)
             label, style = ("FAIL", "red") if failed else ("ok  ", "green")
             from rich.text import Text
 
@@ -208,6 +215,18 @@ class Screen:
                 Text.assemble((label, style), f"  {name} ", (f"{seconds:.1f} s ", "dim"), summary)
             )
             return seconds
+
+    def _end(self, name: str) -> float:
+        """Show a task no more; returns how long it was shown, in seconds."""
+        with self._lock:
+            running = self._running.pop(name, None)
+            if running is None:
+                return 0.0
+            if running.bar is not None and self._live is not None:
+                self._live.remove_task(running.bar)
+            if not self._running:
+                self.close()
+            return time.monotonic() - running.started
 
     def close(self) -> None:
         """Stop drawing."""

@@ -33,3 +33,21 @@ def test_a_character_that_the_output_lacks_does_not_end_a_program(tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode("cp1252").count("?? é ??") == 3000
     assert log.read_text(encoding="utf-8").count("\n├─ é ──") == 3000
+
+
+WORK = r"""
+from tasks.core import display
+display.SIGN_OF_LIFE_SECONDS = 0
+with display.screen.at_work("build:own"):
+    display.screen.line("build:own", "[1/2] a.c")
+    print("said in between", flush=True)
+display.screen.line("build:own", "too late")
+print("end")
+"""
+
+
+def test_work_that_tells_of_itself_adds_no_lines_to_a_file() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WORK], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["said in between", "end"]
