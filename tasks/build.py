@@ -9,6 +9,7 @@ exit status is 1 where a package could not be built, went on without its compile
 could not be imported.
 """
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,12 @@ from tasks.sdists import check, make, records, source, suggest
 from tasks.sdists.make import Outcome
 from tasks.sdists.source import Source
 from tasks.tool import option, tool
+
+# Compiler -> the other one, and for which sources.
+_OTHERS = {
+    "zig": ("msvc", "Microsoft's compiler, where the sources take Windows for that"),
+    "msvc": ("zig", "zig's, where the sources are written for gcc or clang"),
+}
 
 PACKAGE = option(
     "package", "a name, NAME==VERSION, an sdist's file or a source's folder; several times for "
@@ -253,14 +260,30 @@ def _suggest(
     folder = make.folder_of(project, found)
     _say(f"  its tree and what was made of it: {project.shown(folder)}")
     calls = folder / make.CALLS
+    text = log.read_text(encoding="utf-8", errors="replace")
     suggested = suggest.suggestions(
-        log.read_text(encoding="utf-8", errors="replace"),
+        text,
         source.top_of(folder / make.TREE),
         calls.read_text(encoding="utf-8") if calls.is_file() else "",
         recipe,
         suggest.Libraries(recipe_libraries.known(project), recipe_libraries.by_header(project)),
     )
     _lines(project, found, file, suggested)
+    # Where no compiler was asked, another one is no help.
+    if calls.is_file() or re.search(r"cl\.exe|Visual C", text):
+        _other_compiler(project, found)
+
+
+def _other_compiler(project: Project, found: Source) -> None:
+    """How to try it with the other compiler: many sources are right for one of the two only."""
+    other, why = _OTHERS[project.profile.toolchain.kind]
+    asked = f"{found.name}=={found.version}" if found.sha256 and found.version else found.path
+    accepting = ""
+    if other == "msvc" and not project.accept_msvc_licence:
+        accepting = "accept_msvc_licence=yes "
+        why += "; by that setting you accept Microsoft's licence for it"
+    _say(f"  or with {why}:")
+    _say(f"    doit {accepting}build --package {asked} --compiler {other}")
 
 
 def _lines(

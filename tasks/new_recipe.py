@@ -36,6 +36,7 @@ _KEYS = {
     "definitions": ('{NAME: "value"}', "of the preprocessor"),
     "std": ("c++17", "the language's standard"),
     "include": ("[third_party/include]", "folders of the source with headers"),
+    "forced_includes": ("[windows.h]", "headers that every source shall begin with"),
     "environment": ("{NAME: value}", "variables that its build reads"),
     "requires": ("[]", "what it needs when it runs, and its metadata does not name"),
 }

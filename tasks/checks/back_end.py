@@ -6,9 +6,24 @@ JSON: {"requires": [...]} or {"wheel": "..."}. NAME "setup.py" runs that as a pr
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+
+def use_gcc() -> None:
+    """Let distutils' new_compiler() take gcc where a setup.py names no compiler, as to try one out.
+
+    A build_ext is told by DIST_EXTRA_CONFIG. setuptools' source, distutils: get_default_compiler.
+    """
+    try:
+        # The first one puts setuptools' distutils in the place of the standard library's.
+        importlib.import_module("setuptools")
+        chosen = importlib.import_module("distutils.ccompiler").get_default_compiler
+    except ImportError:
+        return
+    vars(sys.modules[chosen.__module__])["_default_compilers"] = (("nt", "mingw32"),)
 
 
 def main() -> None:
@@ -23,6 +38,8 @@ def main() -> None:
         return
     # What `build` and pip do: https://peps.python.org/pep-0517/#source-trees
     sys.path[:1] = [str(Path(path).absolute()) for path in json.loads(paths)]
+    if os.environ.get("CC") == "gcc":
+        use_gcc()
     module, _, attributes = name.partition(":")
     back_end = importlib.import_module(module)
     for attribute in filter(None, attributes.split(".")):

@@ -50,6 +50,7 @@ class PackageRecipe(Model):
         definitions: preprocessor definitions, name -> value.
         std: the language's standard, as in c++17 or c11.
         include: folders of the source that are searched for headers.
+        forced_includes: headers that every source shall begin with.
         environment: variables that its build reads.
         requires: what it needs when it runs, and its own metadata does not say.
     """
@@ -63,6 +64,7 @@ class PackageRecipe(Model):
     definitions: dict[Name, str] = Field(default_factory=dict)
     std: Standard | None = None
     include: tuple[Inside, ...] = ()
+    forced_includes: tuple[Inside, ...] = ()
     environment: dict[Name, str] = Field(default_factory=dict)
     requires: tuple[Requirement, ...] = ()
     check: Check | None = None

@@ -23,6 +23,7 @@ def for_gcc(
     every = [f"-D{name}={value}" for name, value in recipe.definitions.items()]
     every += [f"-I{tree / folder}" for folder in recipe.include]
     every += [f"-I{library.prefix / 'include'}" for library in libraries]
+    every += [word for header in recipe.forced_includes for word in ("-include", header)]
     linked = [str(file) for library in libraries for file in library.files()]
     linked += [f"-L{library.prefix / 'lib'}" for library in libraries]
     linked += [f"-l{name}" for name in recipe.system_libraries]
@@ -60,6 +61,7 @@ def for_msvc(
     known = recipe.std if recipe.std not in ("c++98", "c++03", "c++11", "c89", "c99") else None
     options = [f"/std:{known}"] if known else []
     options += [f"/D{name}#{value}" for name, value in recipe.definitions.items()]
+    options += [f"/FI{header}" for header in recipe.forced_includes]
     headers = [tree / folder for folder in recipe.include]
     headers += [library.prefix / "include" for library in libraries]
     folders = [library.prefix / "lib" for library in libraries]

@@ -58,6 +58,7 @@ def test_a_failure_says_what_the_log_means(built, tmp_path):
     assert run.status == 1
     assert "zlib.h" in run.output
     assert "to do: " in run.output
+    assert f"build --package {tmp_path} --compiler msvc" in run.output
     assert "Traceback" not in run.output
 
 

@@ -9,7 +9,11 @@ from tasks.handover.words import Call
 from tasks.sdists import spelling
 
 RECIPE = PackageRecipe(
-    std="c++17", definitions={"A": "1"}, include=("inc",), system_libraries=("ws2_32",)
+    std="c++17",
+    definitions={"A": "1"},
+    include=("inc",),
+    system_libraries=("ws2_32",),
+    forced_includes=("windows.h",),
 )
 TREE = Path("tree")
 
@@ -23,6 +27,11 @@ def test_a_standard_is_for_sources_of_its_language():
     assert in_c(Call("cxx", ["-c", "a.cpp"])) == []
 
 
+def test_a_forced_include_is_in_front_of_every_source():
+    words = spelling.for_gcc(RECIPE, TREE, [])(Call("cc", ["-c", "a.c"]))
+    assert words[-2:] == ["-include", "windows.h"]
+
+
 def test_libraries_are_linked_and_not_compiled():
     words = spelling.for_gcc(RECIPE, TREE, [])
     assert "-lws2_32" not in words(Call("cc", ["-c", "a.c"]))
@@ -32,7 +41,7 @@ def test_libraries_are_linked_and_not_compiled():
 
 def test_microsofts_compiler_reads_variables():
     made = spelling.for_msvc(RECIPE, TREE, [], {"INCLUDE": "given", "LIB": "lib"}, str)
-    assert made["CL"] == "/std:c++17 /DA#1"
+    assert made["CL"] == "/std:c++17 /DA#1 /FIwindows.h"
     assert made["INCLUDE"].split(";") == [str(TREE / "inc"), "given"]
     assert made["LINK"] == "ws2_32.lib"
 

@@ -61,6 +61,11 @@ def test_a_build_requirement_that_is_missing(message, requirement, tmp_path):
     assert said(message, tmp_path).build_requires == (requirement,)
 
 
+def test_names_of_windows_h_where_it_is_included_for_another_compiler_only(tmp_path):
+    log = "sqltypes.h:114:11: error: unknown type name 'HWND'"
+    assert said(log, tmp_path).forced_includes == ("windows.h",)
+
+
 def test_a_header_that_the_source_has_elsewhere(tmp_path):
     folder = tmp_path / "third_party" / "own" / "include" / "own"
     folder.mkdir(parents=True)
