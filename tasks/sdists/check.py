@@ -5,11 +5,12 @@ wheel -> modules(), faults() -> a clean Windows Python -> imports.py: every modu
 
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dllwhy import pe
 from tasks.core.errors import BuildError
+from tasks.sdists import instructions
 
 _SUFFIX = re.compile(r"(\.cp\d+-win_amd64|\.abi3)?\.pyd")
 # What wheels have at their top by mistake, and what only runs in a test runner.
@@ -77,6 +78,20 @@ def faults(wheel: Path, places: Sequence[Path], folder: Path) -> list[str]:
                 ):
                     found.append(f"{name} holds a path of this machine, {place}")
     return found
+
+
+def beyond(folder: Path, level: str, compiler: str) -> Iterator[str]:
+    """Lines about instructions that not every machine of the baseline has.
+
+    Args:
+        folder: with the modules of a wheel. DLLs that were packed with them are of others.
+        level: the baseline.
+        compiler: zig or msvc.
+    """
+    for module in sorted(folder.rglob("*.pyd")):
+        found = instructions.beyond(module, level, microsoft=compiler == "msvc")
+        if told := found.told(module.name, level):
+            yield told
 
 
 def refuse_pure(wheel: Path, title: str) -> bool:

@@ -37,7 +37,7 @@ from tasks.core.recipe import Check, PackageRecipe
 from tasks.handover import server
 from tasks.handover.words import NOT_FOR_WHEELS, Call
 from tasks.pythons import portable, windows_python
-from tasks.sdists import back_end, check, headers, scripts, source, spelling
+from tasks.sdists import back_end, check, headers, instructions, scripts, source, spelling
 from tasks.sdists.source import Source
 
 # Seconds.
@@ -334,6 +334,9 @@ def make(
         bins = [library.prefix / "bin" for library in libraries]
         wheel = repaired(wheel, [python.parent, *bins], folder, job)
         found = check.faults(wheel, [project.root, Path.home()], folder / "looked-at")
+        level = instructions.baseline(project.config.profiles["zig"].toolchain.flags)
+        for line in check.beyond(folder / "looked-at", level, compiler.kind):
+            say(line)
         if found:
             raise BuildError("the wheel is not fit for others: " + "; ".join(found), log=job.log)
     else:

@@ -1,0 +1,140 @@
+"""What instructions a module has that not every machine of the baseline has.
+
+    module -> its functions (.pdata) -> each instruction, and the CPU feature that it is of
+      -> Beyond: AVX2 and the like, in how many functions, and whether it asks what there is
+
+A wheel for one CPU ends with "illegal instruction" on another, and says nothing before. Code that
+is chosen at run time has such instructions, rightly: it asks the processor with cpuid.
+
+Baselines: x86-64 psABI, "Micro-Architecture Levels" (https://gitlab.com/x86-psABIs/x86-64-ABI).
+"""
+
+import re
+import struct
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from dllwhy.errors import DiagnosisError
+
+# Features beyond x86-64-v2, by iced-x86's names, which are Intel's.
+_BEYOND = re.compile(
+    r"AVX.*|BMI\d|F16C|FMA4?|LZCNT|MOVBE|V?AES.*|V?PCLMULQDQ|SHA.*|ADX|XOP|TBM|AMX.*|GFNI|RTM"
+)
+_V3 = re.compile(r"AVX|AVX2|BMI\d|F16C|FMA|LZCNT|MOVBE")
+_V4 = re.compile(r"AVX512(F|BW|CD|DQ|VL)")
+# What the levels add to what is beyond x86-64-v2.
+_LEVELS = {"v3": (_V3,), "v4": (_V3, _V4)}
+_ENTRY = struct.Struct("<III")
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """Instructions of a module that the baseline has not.
+
+    Args:
+        features: CPU feature -> how many instructions.
+        functions: how many functions have them.
+        asks: whether the module asks the processor what it has.
+    """
+
+    features: dict[str, int]
+    functions: int
+    asks: bool
+
+    def told(self, name: str, baseline: str) -> str:
+        """A line for people; "" if there is nothing to say."""
+        if not self.features:
+            return ""
+        features = ", ".join(self.features)
+        if self.asks:
+            return (
+                f"{name} has {features} in {self.functions} functions beside a look at the "
+                "processor (cpuid): chosen at run time"
+            )
+        return (
+            f"warning: {name} has {sum(self.features.values()):,} instructions beyond {baseline} "
+            f"({features}) in {self.functions} functions, and nothing in it asks the processor "
+            "(cpuid): it ends on a machine without them. See which options its build gives "
+            "(-mavx2, /arch), and whether a variable switches them off"
+        )
+
+
+def baseline(flags: tuple[str, ...]) -> str:
+    """The x86-64 level that compiler flags name: "x86-64-v2"."""
+    found = re.search(r"x86[-_]64[-_](v\d)", " ".join(flags))
+    return f"x86-64-{found[1]}" if found else "x86-64"
+
+
+def beyond(module: Path, level: str, *, microsoft: bool) -> Beyond:
+    """Look at every function of a module.
+
+    Args:
+        level: the baseline, as `baseline` says it.
+        microsoft: it is of Microsoft's compiler, whose start-up code asks the processor in one
+            function (__isa_available_init), and which has tables between functions.
+
+    Raises:
+        DiagnosisError: it is no PE file.
+    """
+    # Half a second for a quarter of a million instructions; nothing else needs it.
+    import lief
+    from iced_x86 import Code, CpuidFeature, Decoder, Mnemonic
+
+    allowed = _LEVELS.get(level.rpartition("-")[2], ())
+    names = {
+        number: name
+        for name, number in vars(CpuidFeature).items()
+        if isinstance(number, int) and _BEYOND.fullmatch(name)
+        and not any(pattern.fullmatch(name) for pattern in allowed)
+    }  # fmt: skip
+    parsed = lief.PE.parse(str(module))
+    if not isinstance(parsed, lief.PE.Binary):
+        raise DiagnosisError(f"{module.name} is no module of Windows")
+    tzcnt = {Code.TZCNT_R16_RM16, Code.TZCNT_R32_RM32, Code.TZCNT_R64_RM64}  # older ones take bsf
+    features: Counter[str] = Counter()
+    functions = asking = 0
+    for start, end in _functions(parsed, gaps=not microsoft):
+        code = bytes(parsed.get_content_from_virtual_address(start, end - start))
+        has: Counter[str] = Counter()
+        asks = False
+        for instruction in Decoder(64, code):
+            asks |= instruction.mnemonic == Mnemonic.CPUID
+            for feature in instruction.cpuid_features():
+                if feature in names and instruction.code not in tzcnt:
+                    has[names[feature]] += 1
+        features += has
+        functions += bool(has)
+        asking += asks
+    counted = dict(sorted(features.items(), key=lambda pair: -pair[1]))
+    return Beyond(counted, functions, asking > microsoft)
+
+
+def _functions(parsed, *, gaps: bool) -> list[tuple[int, int]]:  # type: ignore[no-untyped-def]
+    """Begin and end of each function with unwind data: all that call or keep registers.
+
+    https://learn.microsoft.com/cpp/build/exception-handling-x64#struct-runtime_function
+
+    Args:
+        parsed: lief's Binary.
+        gaps: add what is between them: functions without such data, each as one.
+    """
+    import lief
+
+    directory = parsed.data_directory(lief.PE.DataDirectory.TYPES.EXCEPTION_TABLE)
+    table = b""
+    if directory is not None and directory.size:
+        table = bytes(parsed.get_content_from_virtual_address(directory.rva, directory.size))
+    whole = len(table) - len(table) % _ENTRY.size
+    found = sorted({(a, b) for a, b, _ in _ENTRY.iter_unpack(table[:whole]) if a < b})
+    if not gaps:
+        return found
+    made = list(found)
+    for section in parsed.sections:
+        if section.has_characteristic(lief.PE.Section.CHARACTERISTICS.MEM_EXECUTE):
+            place, last = section.virtual_address, section.virtual_address + section.virtual_size
+            for begin, end in [*(pair for pair in found if place <= pair[0] < last), (last, last)]:
+                if place < begin:
+                    made.append((place, begin))
+                place = max(place, end)
+    return sorted(made)
