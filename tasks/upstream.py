@@ -51,6 +51,10 @@ class Run(Protocol):
 def prepare(source: Path, folder: Path) -> Path:
     """Copy FFCV's tests and our conftest to FOLDER/tests, anew.
 
+    A pytest.ini ends pytest's search for a configuration, even if it is empty
+    (https://docs.pytest.org/en/stable/reference/customize.html): a pyproject.toml of a folder
+    above may import tests by their paths, and then DatasetWriter's workers cannot import them.
+
     Args:
         source: the unpacked sdist.
 
@@ -69,6 +73,7 @@ def prepare(source: Path, folder: Path) -> Path:
         remove_tree(folder / "test_data")
         copy_tree(source / "test_data", folder / "test_data")
     shutil.copyfile(CONFTEST, tests / "conftest.py")
+    (tests / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     return tests
 
 
@@ -110,7 +115,7 @@ def run_file(file: Path, folder: Path, run: Run, seconds: float, tries: int) -> 
     for _ in range(tries):
         done = read_results(notes)
         status, output = run(
-            # No cache and no configuration but this: neither may reach the next run.
+            # No cache: it may not reach the next run.
             ["-m", "pytest", file, "-p", "no:cacheprovider", "--rootdir", file.parent, "-q"],
             {
                 "FFCV_UPSTREAM_RESULTS": notes,

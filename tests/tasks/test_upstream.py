@@ -47,6 +47,19 @@ def test_reopens_a_temporary_file_by_name():
     assert not os.path.exists(handle.name)
 """
 
+SPAWNS = """
+import multiprocessing
+
+def work():
+    pass
+
+def test_a_worker():
+    worker = multiprocessing.get_context("spawn").Process(target=work)
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 0
+"""
+
 
 def run_here(
     arguments: Sequence[str | Path], variables: Mapping[str, str | Path], timeout: float
@@ -103,6 +116,18 @@ def test_a_process_that_cannot_end_itself_is_noted_as_hung(source: Path, tmp_pat
     results = upstream.run_suite(source, tmp_path / "work", run, seconds=3, tries=1)
     assert results["test_suite.py::test_hangs"].status == "hung"
     assert "test_suite.py::test_comes_after_the_hang" not in results
+
+
+def test_a_new_process_can_import_the_test_whatever_pytest_is_told_in_a_folder_above(
+    source: Path, tmp_path: Path
+) -> None:
+    (source / "tests" / "test_suite.py").write_text(SPAWNS, encoding="utf-8")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\naddopts = "--import-mode=importlib"\n', encoding="utf-8"
+    )
+    results = upstream.run_suite(source, tmp_path / "work", run_here, seconds=60)
+    assert results == {"test_suite.py::test_a_worker": Result("passed")}
 
 
 def test_a_file_that_cannot_be_imported_has_failed(source: Path, tmp_path: Path) -> None:
