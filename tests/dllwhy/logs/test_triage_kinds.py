@@ -128,3 +128,24 @@ def test_no_log_of_strangers_is_answered_with_what_is_staged_for_another_python(
     for path in sorted((LOGS / folder).glob("*.log")):
         for finding in triage(path.read_text(encoding="utf-8"), [tmp_path]):
             assert str(tmp_path) not in f"{finding.remedy} {finding.facts}", path.name
+
+
+# Builds of packages by doit build, as they failed.
+PACKAGES = {
+    "fasttext-msvc": "cpp-standard",
+    "fasttext-zig": "posix-name-gcc",
+    "pygraphviz": "error-python",
+    "python-ldap": "missing-header",
+    "sentencepiece": "git-missing",
+}
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_package_that_failed_is_understood(name):
+    log = (LOGS / "packages" / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+    assert triage(log)[0].id == PACKAGES[name]
+
+
+def test_what_a_program_says_below_its_exception_is_told():
+    log = (LOGS / "packages" / "pygraphviz.log").read_text(encoding="utf-8")
+    assert "Could not find `dot` executable!" in triage(log)[0].cause

@@ -52,7 +52,7 @@ def test_a_log_says_what_a_recipe_could(log, key, value, tmp_path):
         ("ModuleNotFoundError: No module named 'yaml'", "PyYAML"),
         ("ModuleNotFoundError: No module named 'setuptools_rust.build'", "setuptools_rust"),
         ("Could not find suitable distribution for Requirement.parse('nose>=1.0')", "nose"),
-        ("ERROR Missing dependencies:\n\tnose>=1.0", "nose"),
+        ("ERROR Unmet dependencies (checked against C:\\python.exe):\n\tnose>=1.0", "nose"),
         ("x.pyx:3:5: undeclared name not builtin: long", "Cython<3"),
         ("a.c:1:2: error: no member named 'subarray' in 'struct _PyArray_Descr'", "numpy<2"),
     ],
