@@ -1,9 +1,17 @@
 """Applies a unified diff to a tree, and says what did not apply."""
 
 import logging
+import os
+import threading
 from pathlib import Path
 
 from tasks.core.errors import BuildError
+
+# What a patch says in place of a file that it makes or removes.
+NO_FILE = b"/dev/null"
+
+# Tasks are threads of one process: what patch-ng logs must be that of one patch.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class _Messages(logging.Handler):
@@ -30,14 +38,20 @@ def apply_patch(patch: Path, tree: Path) -> list[str]:
 
     messages = _Messages()
     logger = logging.getLogger("patch_ng")
-    propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(messages)
-    try:
-        parsed = patch_ng.fromfile(str(patch))
-        applied = parsed is not False and parsed.apply(strip=1, root=str(tree))
-    finally:
-        logger.removeHandler(messages)
-        logger.propagate = propagate
+    with _ONE_AT_A_TIME:
+        propagate, logger.propagate = logger.propagate, False
+        logger.addHandler(messages)
+        try:
+            parsed = patch_ng.fromfile(str(patch))
+            items = parsed.items if parsed is not False else []
+            changed = [_changed(item.source, item.target) for item in items]
+            # Not apply(root=tree): it changes the current folder, which is that of all threads.
+            for item in items:
+                item.source, item.target = _within(tree, item.source), _within(tree, item.target)
+            applied = parsed is not False and parsed.apply()
+        finally:
+            logger.removeHandler(messages)
+            logger.propagate = propagate
     # patch-ng takes "already patched" for success; here it means that two patches are one.
     if not applied or any("already patched" in line for line in messages.lines):
         reason = "; ".join(messages.lines) or "it is no unified diff"
@@ -45,4 +59,14 @@ def apply_patch(patch: Path, tree: Path) -> list[str]:
             f"{patch.name} does not apply ({reason}); was it made for another version? Mend it, or "
             "switch it off: in config.yaml, packages.NAME.build.patches, or in the recipe"
         )
-    return [item.target.decode().removeprefix("b/") for item in parsed.items]
+    return changed
+
+
+def _changed(source: bytes, target: bytes) -> str:
+    """The file that a part of a patch is for, without a/ or b/."""
+    return (source if target == NO_FILE else target).decode().partition("/")[2]
+
+
+def _within(tree: Path, name: bytes) -> bytes:
+    """Where a file of a patch is; patch-ng has taken ".." and the like off its name."""
+    return name if name == NO_FILE else os.fsencode(tree / name.decode().partition("/")[2])

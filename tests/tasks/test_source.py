@@ -1,5 +1,6 @@
 """Patches apply cleanly or not at all, and an error names the hunk."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,48 @@ def test_the_tree_before_stays_when_a_patch_fails(tree, tmp_path, job):
     with pytest.raises(BuildError):
         patched_tree(tree, [patch(tmp_path / "1.patch", find="no", put="x")], out, job)
     assert (out / "code.py").is_file()
+
+
+def test_files_are_made_removed_and_changed_in_their_folders(tree, tmp_path, job):
+    (tree / "inner").mkdir()
+    (tree / "inner" / "old.py").write_bytes(b"one\n")
+    several = patch(tmp_path / "1.patch", find="line 5", put="x")
+    with several.open("a", encoding="utf-8", newline="\n") as file:
+        file.write("--- a/inner/old.py\n+++ /dev/null\n@@ -1,1 +0,0 @@\n-one\n")
+        file.write("--- /dev/null\n+++ b/inner/new.py\n@@ -0,0 +1,1 @@\n+two\n")
+    out = tmp_path / "out"
+    made = patched_tree(tree, [several], out, job)
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*.py")}
+    assert files == {"code.py", "inner/new.py"}
+    assert (out / "inner" / "new.py").read_bytes() == b"two\n"
+    changed = ["code.py", "inner/old.py", "inner/new.py"]
+    assert made.details["patches"] == {"1.patch": changed}
+
+
+def test_two_trees_are_patched_at_once(tmp_path, job):
+    """The graph does so: both threads have one current folder."""
+    here = Path.cwd()
+    trees = [tmp_path / f"sdist {number}" for number in range(2)]
+    for number, folder in enumerate(trees):
+        folder.mkdir()
+        for file in range(40):
+            (folder / f"{number}-{file}.py").write_bytes(b"one\n")
+        text = "".join(
+            f"--- a/{name}\n+++ b/{name}\n@@ -1,1 +1,1 @@\n-one\n+two\n"
+            for name in sorted(path.name for path in folder.iterdir())
+        )
+        (tmp_path / f"{number}.patch").write_text(text, encoding="utf-8", newline="\n")
+
+    def work(number):
+        return patched_tree(
+            trees[number], [tmp_path / f"{number}.patch"], tmp_path / f"out {number}", job
+        )
+
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(work, range(2)))
+    for number in range(2):
+        changed = made[number].details["patches"][f"{number}.patch"]
+        assert len(changed) == 40 and all(name.startswith(f"{number}-") for name in changed)
+        texts = {path.read_bytes() for path in (tmp_path / f"out {number}").glob("*.py")}
+        assert texts == {b"two\n"}
+    assert Path.cwd() == here
