@@ -73,6 +73,7 @@ def _add_module(
     environment = explanation.environment
     name = shown(closure.module, environment)
     lacking = ", ".join(dict.fromkeys(r.name for r in closure.missing))
+    unusable = all(_is_there(r) for r in closure.missing)
     if closure.problem:
         root.add(Text(f"{name} does not load: {closure.problem}", "red"))
         return
@@ -82,7 +83,8 @@ def _add_module(
         branch = root.add(Text(f"{name}: it cannot be told from here where {lacking} is", "yellow"))
         _add_reasons(branch, verdict.untold, told)
     elif closure.missing:
-        branch = root.add(Text(f"{name} does not load: missing {lacking}", "red"))
+        what = f"{lacking} cannot be used" if unusable else f"missing {lacking}"
+        branch = root.add(Text(f"{name} does not load: {what}", "red"))
     else:
         first = closure.lacking[0]
         text = f"{name} does not load: {first.dll.name} lacks {first.title}"
@@ -169,7 +171,8 @@ def _add_missing(
 ) -> None:
     again = resolution.name in told
     told.add(resolution.name)
-    name = f"{resolution.name}: missing{' (see above)' if again else ''}"
+    what = "cannot be used" if _is_there(resolution) else "missing"
+    name = f"{resolution.name}: {what}{' (see above)' if again else ''}"
     node = branch.add(Text(name, "bold red").append(_forward(resolution)))
     if again:
         return
@@ -181,6 +184,11 @@ def _add_missing(
         if not (line.startswith("To do") and line in told):
             node.add(Text(line, "yellow"))
         told.add(line)
+
+
+def _is_there(resolution: Resolution) -> bool:
+    """Whether there is a file of the name, which is damaged or for another machine."""
+    return bool(resolution.problem)
 
 
 def _forward(resolution: Resolution) -> str:

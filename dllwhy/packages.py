@@ -203,7 +203,9 @@ def _tops(info: Path) -> Iterator[str]:
     for line in record.splitlines():
         top, inside, _ = line.replace("\\", "/").partition("/")
         if top not in _SHARED and ".dist-info" not in top and top.isprintable():
-            yield top if inside else top.partition(".")[0]
+            # A hidden file is no module, and an empty name is the whole folder.
+            if name := top if inside else top.partition(".")[0]:
+                yield name
 
 
 def _files(folder: Path, top: str) -> Iterator[Path]:

@@ -91,7 +91,10 @@ def test_a_module_that_loads_says_by_which_rule_it_finds_each_dll(extension: Pat
 
 def test_a_32_bit_dll_is_named_as_the_reason(extension: Path) -> None:
     make_dll(extension.parent / "pthreadVC2.dll", machine="x86")
-    assert "is there, but it is built for x86 (32-bit)" in text(explain(str(extension)))
+    shown = text(explain(str(extension)))
+    assert "_libffcv.pyd does not load: pthreadVC2.dll cannot be used" in shown
+    assert "is there, but it is built for x86 (32-bit)" in shown
+    assert "missing" not in shown
 
 
 def test_a_dll_elsewhere_in_the_environment_is_pointed_out(extension: Path) -> None:
@@ -148,7 +151,7 @@ def test_one_damaged_dll_does_not_hide_the_rest(extension: Path) -> None:
     explanation = explain(str(extension))
     assert explanation.exit_status == 1
     shown = text(explanation)
-    assert "pthreadVC2.dll: missing" in shown
+    assert "pthreadVC2.dll: cannot be used" in shown
     assert "pthreadVC2.dll is there, but it is no Windows DLL (no PE headers)" in shown
     assert "To do: install its package again" in shown
     assert "loaded already: python311.dll, KERNEL32.dll" in shown

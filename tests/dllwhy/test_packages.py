@@ -31,6 +31,12 @@ def test_a_module_that_is_one_file_is_found(environment: Environment) -> None:
     assert packages.find_package("_fast", environment).modules == (module,)
 
 
+def test_a_hidden_file_at_the_root_is_not_the_whole_folder(environment: Environment) -> None:
+    folder = install(environment, "tidy", {"tidy/_fast.pyd": "", ".gitignore": ""})
+    install(environment, "other", {"other/other.pyd": ""})
+    assert packages.find_package("tidy", environment).modules == (folder / "tidy" / "_fast.pyd",)
+
+
 def test_a_package_that_is_not_there_and_one_without_modules_are_told_apart(
     environment: Environment,
 ) -> None:
