@@ -202,10 +202,10 @@ def _tops(info: Path) -> Iterator[str]:
         yield from _text(info, "top_level.txt").split()
     for line in record.splitlines():
         top, inside, _ = line.replace("\\", "/").partition("/")
-        if top not in _SHARED and ".dist-info" not in top and top.isprintable():
-            # A hidden file is no module, and an empty name is the whole folder.
-            if name := top if inside else top.partition(".")[0]:
-                yield name
+        name = top if inside else top.partition(".")[0]
+        # A hidden file is no module: its name would be empty, and that the whole folder.
+        if name and top not in _SHARED and ".dist-info" not in top and top.isprintable():
+            yield name
 
 
 def _files(folder: Path, top: str) -> Iterator[Path]:
