@@ -20,10 +20,11 @@ WINDOWS = (
     "test_conda_under_wine.py",
     "test_dllwhy_wheel.py",
     "test_msvc_portable.py",
+    "test_tutorial_on_windows.py",
     "test_under_wine.py",
 )
 # What reads the products of the full run, and leaves the clone alone as well.
-PRODUCTS = ("test_msvc_graph.py", "test_standin_msvc.py")
+PRODUCTS = ("test_msvc_graph.py", "test_zig_on_windows.py")
 # The longest begins first; what waits for the full run comes last.
 ORDER = ("graph", "windows", "one file", "products")
 

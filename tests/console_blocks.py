@@ -1,4 +1,4 @@
-"""Fenced blocks in Markdown, and whether commands print what the text says.
+r"""Fenced blocks in Markdown, and whether commands print what the text says.
 
     ```console
     $ command             run in bash, in one session for all blocks of a file
@@ -6,9 +6,15 @@
     what it prints        "..." stands for any text, alone on a line for any number of lines
     ```
 
+    ```console cmd
+    C:\> command          the same in cmd.exe
+    what it prints
+    ```
+
 blocks(text)           -> the fenced blocks of a Markdown text
 commands(block)        -> the commands of a console block, each with the lines it should print
 run(commands, folder)  -> what each of them printed, standard output and error together
+batch(commands)        -> a batch file that runs them in cmd.exe; `parts` takes its output apart
 difference(...)        -> None where that is as expected
 quoted(lines, text)    -> whether a text has these lines
 """
@@ -19,8 +25,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PROMPT, CONTINUATION, ANYTHING = "$ ", "> ", "..."
-_MARK = "<<<<end-of-command>>>>"
+PROMPTS, CONTINUATION, ANYTHING = ("$ ", "C:\\> "), "> ", "..."
+_MARK = "====end-of-command===="
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,10 @@ def commands(block: Block) -> list[Command]:
         ValueError: it does not begin with a command.
     """
     found: list[Command] = []
+    prompt = PROMPTS["cmd" in block.info]
     for number, line in enumerate(block.lines, block.line + 1):
-        if line.startswith(PROMPT):
-            found.append(Command(line.removeprefix(PROMPT), number))
+        if line.startswith(prompt):
+            found.append(Command(line.removeprefix(prompt), number))
         elif not found:
             raise ValueError(f"line {number}: output without a command")
         elif f"{line} ".startswith(CONTINUATION) and not found[-1].expected:
@@ -116,9 +123,26 @@ def run(
         ["bash", "-c", script], cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False,
     )  # fmt: skip
+    return parts(given, done.stdout.decode("utf-8", errors="replace"))
+
+
+def parts(given: Sequence[Command], output: str) -> list[str | None]:
+    """What each command printed, of the output of all; None for those that were not reached."""
     # The mark begins a line of its own, whether or not the command ended its last one.
-    parts = done.stdout.decode("utf-8", errors="replace").split(f"\n{_MARK}\n")[:-1]
-    return [*parts, *[None] * (len(given) - len(parts))]
+    found = output.replace("\r\n", "\n").split(f"\n{_MARK}\n")[:-1]
+    return [*found, *[None] * (len(given) - len(found))]
+
+
+def batch(given: Sequence[Command]) -> str:
+    """A batch file for cmd.exe that runs commands one after another, as at a prompt.
+
+    At a prompt a script comes back; in a batch file only one that is called does.
+    """
+    lines = ["@echo off"]
+    for command in given:
+        script = re.match(r'"[^"]*\.(bat|cmd)"|[^" ]*\.(bat|cmd)(?= |$)', command.text)
+        lines += [f"call {command.text}" if script else command.text, "echo.", f"echo {_MARK}"]
+    return "\r\n".join([*lines, ""])
 
 
 def pattern(expected: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ import subprocess
 from textwrap import dedent
 
 import pytest
-from console_blocks import Block, Command, blocks, commands, difference, quoted, run
+from console_blocks import Block, Command, batch, blocks, commands, difference, parts, quoted, run
 
 for_a_shell = pytest.mark.skipif(os.name == "nt", reason="commands are run by bash")
 
@@ -83,6 +83,14 @@ def test_commands_have_no_input_to_wait_for(tmp_path):
 
 
 @for_a_shell
+def test_a_batch_file_comes_back_from_the_scripts_that_it_runs():
+    given = [Command(text, 1) for text in ('"a b.bat" x', r"C:\y.cmd", "cl x.bat.c", "set X=y.bat")]
+    lines = batch(given).split("\r\n")
+    assert [line.split()[0] for line in lines[1::3] if line] == ["call", "call", "cl", "set"]
+    mark = lines[3].removeprefix("echo ")
+    assert parts(given, f"1\r\n\r\n{mark}\r\n\r\n{mark}\r\n") == ["1\n", "", None, None]
+
+
 def test_commands_that_take_too_long_are_ended(tmp_path):
     with pytest.raises(subprocess.TimeoutExpired):
         run([Command("sleep 60", 1)], tmp_path, dict(os.environ), timeout=0.5)

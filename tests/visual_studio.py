@@ -6,7 +6,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from tasks.compilers import msvc
 from tasks.compilers.msvc_places import AskVswhere, Installation, Place, Wanted, places
@@ -114,7 +114,7 @@ class Machine:
         return [place.rejected for place in self.tried() if place.found_by == found_by]
 
 
-def answer(*folders: Path, version: str = "17.8.34330.188") -> str:
+def answer(*folders: PurePath, version: str = "17.8.34330.188") -> str:
     """What `vswhere -format json` prints, shortened."""
     return json.dumps(
         [

@@ -1,11 +1,11 @@
 /* A Windows program that hands its work to a server on the host: one program under many names.
 
-   It sends its arguments, folder and environment, prints what comes back and ends with the exit
-   status that comes back. server.txt beside it says where the server is: its port, and the word by
+   It sends its arguments and folder, prints what comes back and ends with the exit status that
+   comes back. server.txt beside it says where the server is: its port, and the word by
    which the server knows it.
 
    Sent: UTF-8 texts, each ended by a zero: word, name, host's path of drive C, folder, number of
-   arguments, arguments, NAME=VALUE ... Received: exit status (4 bytes, little-endian), output. */
+   arguments, arguments. Received: exit status (4 bytes, little-endian), output. */
 
 #include <winsock2.h>
 #include <windows.h>
@@ -94,8 +94,6 @@ int wmain(int count, wchar_t **arguments)
     send_text(number);
     for (int i = 1; i < count; i++)
         send_text(arguments[i]);
-    for (wchar_t *entry = GetEnvironmentStringsW(); *entry; entry += wcslen(entry) + 1)
-        send_text(entry);
     shutdown(server, SD_SEND);
 
     HANDLE output = GetStdHandle(STD_OUTPUT_HANDLE);

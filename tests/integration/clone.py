@@ -1,5 +1,6 @@
 """A copy of the repository in a folder of its own, and doit in it."""
 
+import json
 import os
 import re
 import subprocess
@@ -75,3 +76,37 @@ class Clone:
     def restore(self) -> None:
         """Undo changes to the repository's files."""
         lay_files(self.folder)
+
+
+class MsvcClone(Clone):
+    """A clone that is built with Microsoft's compiler, called through Wine."""
+
+    PROFILE = "msvc-portable"
+    TASKS = ("libs", "source", "env:python")  # what the tests stand on
+
+    @property
+    def build(self) -> Path:
+        return self.folder / "build" / f"{self.PROFILE}-cp311"
+
+    @property
+    def tools(self) -> Path:
+        """Microsoft's Build Tools, as they were unpacked."""
+        return self.build / "extracted" / "msvc-buildtools"
+
+    def doit(self, *arguments: str) -> Run:
+        return super().doit(f"profile={self.PROFILE}", *arguments)
+
+    def toolchain(self) -> dict:
+        text = (self.build / "toolchain" / "toolchain.json").read_text(encoding="utf-8")
+        return json.loads(text)
+
+    def call(self, program: str, *arguments: str, cwd: Path) -> str:
+        """Call a program of the toolchain, in the environment of a build; what it says."""
+        toolchain = self.toolchain()
+        done = subprocess.run(
+            [toolchain["programs"][program], *arguments], cwd=cwd, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+            env={**os.environ, **toolchain["environment"]},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        return done.stdout

@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clone import Clone, Run
+from clone import Clone, MsvcClone, Run
 from filelock import FileLock
 from support import ROOT, Recorder
 from windows_runner import WindowsRunner, make_runner
 
-from tasks.core import config_file
+from tasks.core import config_file, project
 from tasks.pythons import wine
 
 UNREACHABLE = re.compile(r"name cannot be resolved|cannot be reached")
@@ -108,6 +108,34 @@ def first_run(clone: Clone, full_run: Run) -> Iterator[Run]:
     wine.keep_server(program, environment)
     yield full_run
     wine.stop(program, environment)
+
+
+@pytest.fixture(scope="session")
+def msvc(testrun_uid: str) -> MsvcClone:
+    """A clone with Microsoft's compiler, and what it has made of OpenCV and libjpeg-turbo.
+
+    By the process that comes first, as `laid_down`. OpenCV takes minutes where the store lacks it.
+    """
+    if os.name == "nt":
+        pytest.skip("calls the compiler through Wine")
+    if shutil.which("wine") is None:
+        pytest.skip("wine was not found; on Debian or Ubuntu: sudo apt-get install wine wine64")
+    if not project.load(ROOT).accept_msvc_licence:
+        pytest.skip(
+            "Microsoft's compiler is used by those who accept its licence: "
+            'FFCVWIN_ACCEPT_MSVC_LICENCE=yes (README, "Microsoft\'s compiler")'
+        )
+    made = MsvcClone(ROOT / "build" / "tests" / "FFCV mit Microsofts Übersetzer")
+    made.folder.mkdir(parents=True, exist_ok=True)
+    stamp = made.folder.with_name("msvc.txt")
+    with FileLock(stamp.with_suffix(".lock")):
+        if not stamp.is_file() or stamp.read_text(encoding="utf-8") != testrun_uid:
+            made.restore()
+            run = made.doit(*made.TASKS)
+            _check_reachable(run)
+            assert run.status == 0, run.output
+            stamp.write_text(testrun_uid, encoding="utf-8")
+    return made
 
 
 @pytest.fixture

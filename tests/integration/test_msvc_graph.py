@@ -1,14 +1,15 @@
 """The whole graph of the msvc profile: bootstrap.bat in Wine's cmd.exe, doit in a Windows Python.
 
 Downloads, unpacking, two steps of Micromamba, staging, the search for Visual Studio, FFCV's own
-build by setuptools' MSVC class, DLLs in Library/bin, the checks: the code that runs is what runs
-on Windows. What cannot be had here is replaced by something that does the same work:
+build by setuptools' MSVC class with Microsoft's compiler, DLLs in Library/bin, the checks: the
+code that runs is what runs on Windows. What cannot be had here is replaced by something that does
+the same work:
 
     Micromamba           lays down files that are here (tests/micromamba_standin)
     conda's packages     the Windows Python and the wheels of the zig profile
     conda's Python       python.org's; it gets Library/bin by a sitecustomize, not by a patch
-    OpenCV's release     an archive of that name and layout with the OpenCV that zig built
-    Visual Studio        programs that translate for zig (tests/standin)
+    OpenCV's release     an archive of that name and layout with the OpenCV that cl.exe built
+    the installer        Microsoft's programs lie where it puts them (studio.py)
 
 The runner, which bootstrap.bat makes at first, is there already; test_bootstrap_bat.py is about
 that.
@@ -17,26 +18,29 @@ that.
 import hashlib
 import io
 import json
-import os
 import re
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import py7zr
 import pytest
 import setuptools
-import standin
+import studio
 import support
 import yaml
+from clone import MsvcClone
 from http_server import Page, Server, serve
 from micromamba_standin import Micromamba, build
 from pe_files import zig
+from studio import link_tree
 from support import ROOT, path_for_windows
 from windows_runner import WindowsRunner
+
+from dllwhy import pe
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
@@ -47,12 +51,6 @@ SITECUSTOMIZE = """\
 import os, sys
 os.add_dll_directory(os.path.join(sys.prefix, "Library", "bin"))
 """
-
-
-def link_tree(source: Path, target: Path, leave_out: tuple[str, ...] = ()) -> None:
-    """Copy a tree by hard links, which takes no time."""
-    ignore = shutil.ignore_patterns("__pycache__", *leave_out)
-    shutil.copytree(source, target, copy_function=os.link, ignore=ignore, dirs_exist_ok=True)
 
 
 def lay_record(folder: Path, name: str, version: str, build: str) -> None:
@@ -92,19 +90,11 @@ def lay_packages(standin: Micromamba, built: Path, runner: WindowsRunner) -> Non
     lay_record(packages, "pytorch", "2.6.0", "cpu_mkl_py311_h1")
 
 
-def opencv_release(built: Path, work: Path) -> bytes:
-    """A self-extracting archive like OpenCV's."""
-    prefix = built / "libs" / "opencv"
-    names = [path.name for path in sorted((prefix / "lib").glob("*.lib"))]
-    script = ["CREATE opencv_world460.lib", *(f"ADDLIB {n}" for n in names), "SAVE", "END", ""]
-    for name in names:
-        shutil.copy(prefix / "lib" / name, work)
-    import ziglang
-
-    subprocess.run(
-        [Path(ziglang.__file__).with_name("zig"), "ar", "-M"],
-        input="\n".join(script), cwd=work, text=True, check=True,
-    )  # fmt: skip
+def opencv_release(msvc: MsvcClone, work: Path) -> bytes:
+    """A self-extracting archive like OpenCV's; its one import library leads to two DLLs."""
+    prefix = msvc.build / "libs" / "opencv"
+    libraries = sorted(map(str, (prefix / "lib").glob("*.lib")))
+    msvc.call("lib", "/nologo", "/out:opencv_world460.lib", *libraries, cwd=work)
     stream = io.BytesIO()
     with py7zr.SevenZipFile(stream, "w", filters=[{"id": py7zr.FILTER_COPY}]) as archive:
         archive.writeall(prefix / "include", "opencv/build/include")
@@ -139,6 +129,10 @@ class Machine:
     def library_bin(self) -> set[str]:
         return {path.name for path in (self.build / "env" / "Library" / "bin").iterdir()}
 
+    @property
+    def log(self) -> str:
+        return (self.build / "logs" / "wheel-ffcv.log").read_text(encoding="utf-8")
+
     def doit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         done = self.runner.run(
             ["cmd", "/c", r".\bootstrap.bat", *arguments],
@@ -146,6 +140,22 @@ class Machine:
         )  # fmt: skip
         print(done.stdout)
         return done
+
+    def prompt(self, *options: str, lines: list[str], **variables: str) -> list[str]:
+        """What cmd.exe prints for `lines`, typed in the folder of the activation scripts."""
+        script = self.folder / "lines.bat"
+        text = ["@echo off", rf"cd /d build\{self.build.name}", *lines]
+        script.write_bytes("".join(f"{line}\r\n" for line in text).encode("ascii"))
+        done = self.runner.run(
+            ["cmd", "/d", *options, "/c", r".\lines.bat"], cwd=self.folder, variables=variables
+        )
+        return done.stdout.splitlines()
+
+    def change_config(self, change: Callable[[dict], None]) -> None:
+        path = self.folder / "config.yaml"
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        change(config)
+        path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
 def serve_releases(server: Server, config: dict, releases: dict[str, bytes]) -> None:
@@ -165,12 +175,15 @@ def serve_releases(server: Server, config: dict, releases: dict[str, bytes]) -> 
 
 @pytest.fixture(scope="module")
 def machine(
-    products: Path, windows_runner: WindowsRunner, tmp_path_factory: pytest.TempPathFactory
+    msvc: MsvcClone,
+    products: Path,
+    windows_runner: WindowsRunner,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Machine]:
     # Hard links want one file system.
     root = ROOT / "build" / "tests" / "Windows (msvc) für alle"
     shutil.rmtree(root, ignore_errors=True)
-    folder = root / "FFCV on Windows"
+    folder = root / "FFCV ^Windows & (c)!"
     folder.mkdir(parents=True)
     support.lay_files(folder)
     (folder / ".runner").symlink_to(windows_runner.python.parent)
@@ -182,10 +195,10 @@ def machine(
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     releases = {
         "micromamba": build(root / "programs", "micromamba", windows=True).read_bytes(),
-        "opencv-release": opencv_release(products, tmp_path_factory.mktemp("opencv")),
+        "opencv-release": opencv_release(msvc, tmp_path_factory.mktemp("opencv")),
         "pthreads-win32": pthreads_release(products),
     }
-    # What zig built are two DLLs.
+    # What was built from source are two DLLs.
     release = config["artifacts"]["opencv-release"]
     release["members"] = ["build"]
     release["sources"][0]["stage"]["bin"] = ["build/x64/vc15/bin/*.dll"]
@@ -197,7 +210,8 @@ def machine(
     # The wheels of the zig profile have these already.
     data["dependencies"] = [entry for entry in data["dependencies"] if isinstance(entry, str)]
     request.write_text(yaml.safe_dump(data), encoding="utf-8")
-    with serve() as server, standin.install(root / "C") as studio:
+    drive_c = windows_runner.prefix / "drive_c"
+    with serve() as server, studio.installed(msvc.tools, drive_c, windows_runner.python):
         serve_releases(server, config, releases)
         text = yaml.safe_dump(config, sort_keys=False)
         (folder / "config.yaml").write_text(text, encoding="utf-8")
@@ -205,7 +219,6 @@ def machine(
             **micromamba.variables,
             "STANDIN": path_for_windows(micromamba.folder),
             "FFCVWIN_CACHE": path_for_windows(cache),
-            "VCVARS": path_for_windows(studio.vcvars),
         }
         yield Machine(windows_runner, folder, variables)
     shutil.rmtree(root, ignore_errors=True)
@@ -227,6 +240,38 @@ def test_the_full_run_succeeds(run):
         "verify:closure", "verify:import", "verify:roundtrip",
     ):  # fmt: skip
         assert task in executed
+
+
+def test_visual_studio_was_found_and_activated_by_its_own_script(machine, run):
+    told = json.loads((machine.build / "toolchain" / "msvc.json").read_text(encoding="utf-8"))
+    chosen = told["chosen"]
+    assert chosen["path"] == str(studio.STUDIO)
+    assert chosen["vcvars"].endswith(r"\BuildTools\VC\Auxiliary\Build\vcvars64.bat")
+    assert chosen["toolset"] == "14.44.35207"
+    found = [place["found_by"] for place in told["tried"] if place["installation"]]
+    assert found == ["vswhere", "standard folder"]
+
+
+def test_setuptools_ran_that_compiler_in_the_environment_that_was_composed(machine, run):
+    saved = machine.build / "logs" / "wheel-ffcv.environment.json"
+    composed = json.loads(saved.read_text(encoding="utf-8"))
+    tools = rf"{studio.STUDIO}\VC\Tools\MSVC\14.44.35207\bin\Hostx64\x64"
+    assert tools.lower() in [folder.lower() for folder in composed["path"]]
+    assert "/DHAVE_STRUCT_TIMESPEC#1" in composed["variables"]["CL"]
+    libraries = ["opencv_world460.lib", "turbojpeg.lib", "pthreadVC2.lib"]
+    assert composed["variables"]["LINK"].split() == ["/Brepro", *libraries]
+    # What cl.exe prints, and what link.exe does for /LTCG, an option of setuptools' class.
+    assert {"libffcv.cpp", "Finished generating code"} <= set(machine.log.splitlines())
+
+
+def test_the_module_is_the_linkers_and_imports_what_link_named(machine, run):
+    [path] = (machine.build / "wheels" / "ffcv").glob("*.pyd")
+    module = pe.read_pe(path)
+    assert module.linker_version == (14, 44)
+    assert {
+        "opencv_core460.dll", "opencv_imgproc460.dll", "turbojpeg.dll", "pthreadVC2.dll",
+        "python311.dll", "VCRUNTIME140.dll",
+    } <= set(module.imports)  # fmt: skip
 
 
 def test_the_dlls_are_in_library_bin_beside_condas_own(machine, run):
@@ -277,3 +322,68 @@ def test_clean_takes_back_what_was_copied_and_nothing_of_condas(machine, run):
     assert machine.doit("clean", "dlls").returncode == 0
     assert "turbojpeg.dll" in machine.library_bin
     assert "pthreadVC2.dll" not in machine.library_bin
+
+
+ACTIVATE = ["call .\\activate.cmd", "echo status %ERRORLEVEL%"]
+
+
+@pytest.fixture(scope="module")
+def activation(machine, run) -> str:
+    """What the task says that wrote the scripts."""
+    return machine.doit("activate").stdout
+
+
+def test_in_an_activated_prompt_compiler_libraries_and_python_are_there(machine, activation):
+    assert r"for builds of your own: build\msvc-cp311\activate.cmd" in activation
+    (machine.build / "mine.cpp").write_text(
+        "#include <opencv2/core.hpp>\n#include <turbojpeg.h>\n#include <pthread.h>\n"
+        'extern "C" __declspec(dllexport) void *mine() { pthread_self(); return tjInitCompress(); }'
+        "\n",
+        encoding="utf-8",
+    )
+    lines = machine.prompt(
+        lines=[*ACTIVATE, "cl /nologo /EHsc /LD mine.cpp", "echo status %ERRORLEVEL%",
+               'python -c "import sys; print(sys.prefix)"', "echo %DISTUTILS_USE_SDK%"]
+    )  # fmt: skip
+    assert lines[:2] == [
+        "active: msvc 14.44.35207 for Windows Python 3.11, opencv, libjpeg-turbo, pthreads",
+        "status 0",
+    ]
+    assert "status 0" in lines[2:], lines
+    assert lines[-1] == "1"
+    assert pe.exports(machine.build / "mine.dll") == {"mine"}
+    assert "pthreadVC2.dll" in pe.read_pe(machine.build / "mine.dll").imports
+    where = [line for line in lines if line.endswith(r"\msvc-cp311\env")]
+    assert len(where) == 1, lines
+
+
+def test_no_python_environment_is_put_over_another_unless_asked_for(machine, activation):
+    other = r"C:\Users\me (& you)\env"
+    again = [*ACTIVATE, "call .\\activate.cmd /f", "echo status %ERRORLEVEL%"]
+    refused = f'not activated: a Python environment is active, "{other}"'
+    for variable in ("CONDA_PREFIX", "VIRTUAL_ENV"):
+        first, status, second, status_of_second = machine.prompt(lines=again, **{variable: other})
+        assert first.startswith(refused) and status == "status 1"
+        assert second.startswith("active: ") and status_of_second == "status 0"
+
+
+def test_a_prompt_that_is_active_already_is_not_activated_twice(machine, activation):
+    first, _, second, status = machine.prompt(lines=[*ACTIVATE, *ACTIVATE])
+    assert first.startswith("active: ")
+    assert second.startswith("not activated: ") and status == "status 1"
+
+
+def test_a_prompt_that_would_lose_letters_of_paths_is_refused(machine, activation):
+    said, status = machine.prompt("/v:on", lines=ACTIVATE)
+    assert said.startswith("not activated: with delayed expansion") and status == "status 1"
+
+
+def test_a_build_that_fails_is_explained(machine, run):
+    machine.change_config(
+        lambda config: config["packages"]["ffcv"]["build"]["libraries"].remove("opencv")
+    )
+    done = machine.doit("wheel:ffcv")
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "C1083: Cannot open include file: 'opencv2/opencv.hpp'" in said
+    assert r"libs\opencv\include" in said

@@ -1,7 +1,7 @@
 """What the tutorial says is true: its commands print it, its logs hold it, its links lead there.
 
-Blocks that are marked "console windows" need real Windows with MSVC. They are not run; what is
-tested is that the text says so.
+Blocks that are marked "console cmd" are run by test_tutorial_on_windows.py. Those that are marked
+"console windows" need a real Windows; they are not run, and the text says so.
 """
 
 import os
@@ -104,7 +104,7 @@ def test_blocks_for_windows_are_counted_and_said_not_to_be_run():
         assert "ot run here" in block.before, f"{chapter.name}:{block.line}"
         # What they print was not seen, so it is not told.
         assert all(line.startswith("C:\\> ") for line in block.lines), chapter.name
-    stated = f"{NUMBERS[len(found)]} blocks begin with `C:\\>`"
+    stated = f"{NUMBERS[len(found)].lower()} say that they are not run here"
     assert stated in START.read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The scripts that make a prompt ready; tests/integration/test_standin_msvc.py runs them in cmd."""
+"""The scripts that make a prompt ready; tests/integration/test_msvc_graph.py runs them in cmd."""
 
 import json
 import os
