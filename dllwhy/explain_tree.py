@@ -187,8 +187,8 @@ def _add_missing(
 
 
 def _is_there(resolution: Resolution) -> bool:
-    """Whether there is a file of the name, which is damaged or for another machine."""
-    return bool(resolution.problem)
+    """Whether a file of the name was met, which is damaged or for another machine."""
+    return any(place.found for place in resolution.tried)
 
 
 def _forward(resolution: Resolution) -> str:

@@ -82,7 +82,6 @@ def test_commands_have_no_input_to_wait_for(tmp_path):
     assert _run(tmp_path, "cat") == [""]
 
 
-@for_a_shell
 def test_a_batch_file_comes_back_from_the_scripts_that_it_runs():
     given = [Command(text, 1) for text in ('"a b.bat" x', r"C:\y.cmd", "cl x.bat.c", "set X=y.bat")]
     lines = batch(given).split("\r\n")
@@ -91,6 +90,7 @@ def test_a_batch_file_comes_back_from_the_scripts_that_it_runs():
     assert parts(given, f"1\r\n\r\n{mark}\r\n\r\n{mark}\r\n") == ["1\n", "", None, None]
 
 
+@for_a_shell
 def test_commands_that_take_too_long_are_ended(tmp_path):
     with pytest.raises(subprocess.TimeoutExpired):
         run([Command("sleep 60", 1)], tmp_path, dict(os.environ), timeout=0.5)

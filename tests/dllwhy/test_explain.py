@@ -55,6 +55,7 @@ def test_a_dll_that_is_on_path_only_is_said_to_be_so(extension: Path, tmp_path: 
     explanation = explain(str(extension), path=(tools,))
     assert explanation.exit_status == 1
     assert "pthreadVC2.dll is on PATH, but Python does not look there" in text(explanation)
+    assert "does not load: missing pthreadVC2.dll" in text(explanation)
 
 
 def test_the_missing_dll_of_a_copied_dll_is_shown_below_it(extension: Path) -> None:
