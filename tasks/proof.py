@@ -35,6 +35,13 @@ WINDOWS = ("10", "11", "N", "server")
 _OWN_RUNTIME = {"vcruntime140.dll", "vcruntime140_1.dll"}
 
 
+# python -m venv, which copies files.
+_VENV = ["-m", "venv"]
+if windows_python.HERE.needs_wine:
+    _RUN = "import runpy, sys; sys.argv[0] = 'venv'; runpy.run_module('venv', run_name='__main__')"
+    _VENV = ["-c", f"{windows_python.WITHOUT_COPYFILE2}; {_RUN}"]
+
+
 @dataclass
 class Proof:
     """One proof: where it is, and the steps that it took.
@@ -289,7 +296,7 @@ def in_layouts(proof: Proof, source: Path) -> None:
     base = proof.python / "python.exe"
 
     venv = proof.folder / "venv"
-    proof.run(base, ["-m", "venv", "--system-site-packages", "--without-pip", venv])
+    proof.run(base, [*_VENV, "--system-site-packages", "--without-pip", venv])
     proof.pip(*only, environment=venv / "Scripts" / "python.exe")
     proof.use("in a venv", venv / "Scripts" / "python.exe", venv)
 

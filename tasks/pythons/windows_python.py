@@ -40,6 +40,10 @@ exit "${{PIPESTATUS[1]}}"
 """
 
 
+# Wine 8 has no CopyFile2, which shutil.copy2 of Python 3.12 and later calls if it is there; the
+# process ends. Without it shutil copies as older ones do (Lib/shutil.py, copy2).
+WITHOUT_COPYFILE2 = "import _winapi; vars(_winapi).pop('CopyFile2', None)"
+
 # A build has pauses, in which none of its Windows programs runs.
 SERVER_SECONDS = 60
 

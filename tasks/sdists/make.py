@@ -68,15 +68,6 @@ AS_MICROSOFT = (
     "-Wno-register",
 )
 
-# Wine 8 has no CopyFile2, which shutil.copy2 of Python 3.12 and later calls if it is there; the
-# process ends. Without it shutil copies as older ones do (Lib/shutil.py, copy2).
-_FOR_WINE = """\
-import _winapi
-
-if hasattr(_winapi, "CopyFile2"):
-    del _winapi.CopyFile2
-"""
-
 # What delvewheel raises for a DLL that is in none of its folders.
 _NO_DLL = re.compile(r"FileNotFoundError: Unable to find library: (\S+)")
 
@@ -286,7 +277,7 @@ def make(
     compiler = toolchains.load(project.toolchain_file)
     runtime = project.config.build.runtime.get(compiler.kind, ())
     python = _python(project, folder / "build-python", [*named, *runtime], job)
-    start = _FOR_WINE if windows_python.HERE.needs_wine else ""
+    start = f"{windows_python.WITHOUT_COPYFILE2}\n" if windows_python.HERE.needs_wine else ""
     if compiler.kind == "msvc":
         files = [windows_python.HERE.path(folder / name) for name in (CALLS, _LEFT_OUT)]
         call = f"install({NOT_FOR_WHEELS!r}, *{files!r})\n"

@@ -18,6 +18,8 @@ from tasks.sdists.make import Outcome
 from tasks.sdists.source import Source, normal
 
 BEGIN, END = "<!-- made by doit build --table -->", "<!-- end -->"
+# The folder of a build, in front of what is in it.
+_OF_THIS_MACHINE = re.compile(r"\S*[\\/]packages[\\/][^\\/\s]+[\\/](tree[\\/])?")
 COMPILERS = ("zig", "msvc")
 
 
@@ -67,7 +69,7 @@ def result(outcome: Outcome) -> tuple[str, str]:
 def reason(message: str, log: str) -> str:
     """Why a build failed: the first cause that its log tells, or the message."""
     findings = triage.triage(log) if log else []
-    return findings[0].cause if findings else message
+    return _OF_THIS_MACHINE.sub("", findings[0].cause if findings else message)
 
 
 def write(

@@ -58,6 +58,11 @@ def test_the_reason_is_the_cause_that_the_log_tells():
     assert records.reason("it failed", "") == "it failed"
 
 
+def test_a_reason_names_no_folder_of_this_machine():
+    told = records.reason("in /home/me/x/build/zig-cp311/packages/a/tree/a-1/src/b.h, line 2", "")
+    assert told == "in a-1/src/b.h, line 2"
+
+
 def test_the_table_is_made_anew_between_its_marks(tmp_path):
     file = tmp_path / "a.md"
     file.write_text(f"before\n{records.BEGIN}\nold\n{records.END}\nafter\n")
