@@ -15,7 +15,6 @@ compares.
 import hashlib
 import re
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from functools import partial
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.compilers import toolchain
-from tasks.core import host, manifest, process
+from tasks.core import manifest
 from tasks.core.config import (
     FIRST_USE,
     About,
@@ -41,12 +40,9 @@ from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.install import wheel_file
 from tasks.stage import stage
-from tasks.wheels import contents, index, metadata, sbom
+from tasks.wheels import contents, index, metadata, repair, sbom
 from tasks.wheels.contents import Members
 from tasks.wheels.sbom import Origin, Part, Patch
-
-# Seconds.
-TIMEOUT = 600
 
 # delvewheel's name for a DLL that it took in: its own name, and a digest of 32 digits.
 _MANGLED = re.compile(r"(.+?)(?:-[0-9a-f]{32})?\.dll", re.IGNORECASE)
@@ -55,27 +51,6 @@ _MANGLED = re.compile(r"(.+?)(?:-[0-9a-f]{32})?\.dll", re.IGNORECASE)
 def dist_folder(project: Project, package: str = "") -> Path:
     """Where a package's wheel to give away is, or those of all."""
     return project.build / "dist" / package
-
-
-def repaired(project: Project, wheel: Path, folder: Path, job: Job) -> Path:
-    """The wheel with its DLLs inside, made in `folder`.
-
-    Raises:
-        BuildError: a DLL is nowhere; delvewheel names it.
-    """
-    bins = [project.prefix(library) / "bin" for library in project.profile.libraries]
-    process.run(
-        [
-            sys.executable, "-m", "delvewheel", "repair",
-            *(word for place in [*bins, project.environment] for word in ("--add-path", place)),
-            "--wheel-dir", folder, wheel,
-        ],
-        log=job.log, cwd=folder, line=job.line, timeout=TIMEOUT,
-        # With the one it leaves its command line out of the wheel; with the other its sets have
-        # the same order each time.
-        env=host.environment({**host.SOURCE_DATE, "PYTHONHASHSEED": "0"}),
-    )  # fmt: skip
-    return folder / wheel.name
 
 
 def _origins(sources: tuple[Source, ...]) -> list[Origin]:
@@ -231,8 +206,8 @@ def make(project: Project, name: str, about: AboutPackage, job: Job) -> Made:
     wheel = wheel_file(project, name)
     work = folder / "repaired"
     if project.config.packages[name].compiled:
-        work.mkdir()
-        wheel = repaired(project, wheel, work, job)
+        bins = [project.prefix(library) / "bin" for library in project.profile.libraries]
+        wheel = repair.repaired(wheel, [*bins, project.environment], work, job)
     version, members = finished(project, name, about, contents.read(wheel))
     remove_tree(work)
     distribution, _, rest = wheel.name.split("-", 2)

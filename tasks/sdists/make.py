@@ -10,9 +10,7 @@ headers are the target's. The Python that runs doit is not asked for anything.
 """
 
 import json
-import re
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +25,7 @@ from tasks.compilers import toolchain as toolchains
 from tasks.compilers.build_environment import LinkedLibrary
 from tasks.compilers.toolchain import Toolchain
 from tasks.compilers.zig import zig_program
-from tasks.core import host, manifest, process
+from tasks.core import host, manifest
 from tasks.core.config import PortableEnvironment
 from tasks.core.errors import BuildError
 from tasks.core.files import remove_tree
@@ -39,6 +37,7 @@ from tasks.handover.words import NOT_FOR_WHEELS, Call
 from tasks.pythons import portable, windows_python
 from tasks.sdists import back_end, check, headers, instructions, scripts, source, spelling
 from tasks.sdists.source import Source
+from tasks.wheels import repair
 
 # Seconds.
 TIMEOUT = 3600
@@ -67,9 +66,6 @@ AS_MICROSOFT = (
     "-Wno-error=incompatible-function-pointer-types",
     "-Wno-register",
 )
-
-# What delvewheel raises for a DLL that is in none of its folders.
-_NO_DLL = re.compile(r"FileNotFoundError: Unable to find library: (\S+)")
 
 # CMake 4 refuses files that ask for CMake before 3.5, unless it is told to take them as for 3.5
 # (https://cmake.org/cmake/help/latest/envvar/CMAKE_POLICY_VERSION_MINIMUM.html). Visual Studio's
@@ -323,7 +319,7 @@ def make(
     pure = check.refuse_pure(wheel, asked.title)
     if not pure:
         bins = [library.prefix / "bin" for library in libraries]
-        wheel = repaired(wheel, [python.parent, *bins], folder, job)
+        wheel = repair.repaired(wheel, [python.parent, *bins], folder / "repaired", job)
         found = check.faults(wheel, [project.root, Path.home()], folder / "looked-at")
         level = instructions.baseline(project.config.profiles["zig"].toolchain.flags)
         for line in check.beyond(folder / "looked-at", level, compiler.kind):
@@ -350,39 +346,6 @@ def make(
     outcome.seconds = time.monotonic() - started
     shutil.rmtree(folder / "build-python", ignore_errors=True)
     return outcome
-
-
-def repaired(wheel: Path, places: Sequence[Path], folder: Path, job: Job) -> Path:
-    """The wheel with the DLLs inside that a clean Windows lacks.
-
-    Args:
-        places: the folders where they are looked for.
-
-    Raises:
-        BuildError: a DLL is nowhere; it is named.
-    """
-    out = folder / "repaired"
-    out.mkdir()
-    try:
-        process.run(
-            [
-                sys.executable, "-m", "delvewheel", "repair",
-                *(word for place in places for word in ("--add-path", place)),
-                "--wheel-dir", out, wheel,
-            ],
-            log=job.log, cwd=folder, line=job.line, timeout=HOOK_TIMEOUT,
-            env=host.environment({**host.SOURCE_DATE, "PYTHONHASHSEED": "0"}),
-        )  # fmt: skip
-    except BuildError as error:
-        missing = _NO_DLL.search("\n".join(error.tail))
-        if missing is None:
-            raise
-        raise BuildError(
-            f"the wheel is built, and its module needs {missing[1]}, which is neither in it nor a "
-            "part of Windows",
-            log=job.log,
-        ) from error
-    return out / wheel.name
 
 
 def imported(

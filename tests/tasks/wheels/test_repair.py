@@ -1,4 +1,4 @@
-"""What is done with a wheel that a back end made."""
+"""A wheel with its DLLs inside: what is said of one that is nowhere."""
 
 import pytest
 from pe_files import make_dll
@@ -6,7 +6,7 @@ from support import Recorder
 from wheel_files import MEMBERS, write_wheel
 
 from tasks.core.errors import BuildError
-from tasks.sdists import make
+from tasks.wheels import repair
 
 
 def test_a_dll_that_is_nowhere_is_named(tmp_path):
@@ -14,4 +14,4 @@ def test_a_dll_that_is_nowhere_is_named(tmp_path):
     members = {**MEMBERS, "thing.cp311-win_amd64.pyd": module}
     wheel = write_wheel(tmp_path, members, "thing-1.0-cp311-cp311-win_amd64.whl")
     with pytest.raises(BuildError, match=r"its module needs nowhere\.dll, which is neither in it"):
-        make.repaired(wheel, [tmp_path], tmp_path, Recorder(tmp_path).job)
+        repair.repaired(wheel, [tmp_path], tmp_path, Recorder(tmp_path).job)
