@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dllwhy import collector, here
 from dllwhy.audit import Finding, audit
 from dllwhy.errors import DiagnosisError
-from dllwhy.explain import Explanation, explain
+from dllwhy.explain import Explanation, explain, is_path
 from dllwhy.flavour import Environment, detect_environment, environment_around
 from dllwhy.imports.events import Event
 from dllwhy.windows import find_edition
@@ -51,13 +51,15 @@ def explain_load(
     """Explain why a file, or the modules of an installed package, load or do not.
 
     Args:
-        target: a .pyd, .dll or .exe file, or the name of an installed package.
+        target: a .pyd, .dll or .exe file, a folder that holds some, or the name of an installed
+            package.
         env: folder of the Windows Python; by default the one around the file, or else `default`.
+            A file has a Python of python.org assumed for it where there is none.
         windows: a freshly installed "10", "11", "N" or "server"; by default this machine's.
         path: the folders of PATH; by default on Windows this machine's.
         added: folders that the program gives to os.add_dll_directory, in that order.
         after: packages that are imported before.
-        default: by default `here.default_environment()`.
+        default: by default `here.active_environment()`.
         observe: a module to import in that Python, on Windows: what this does counts then, instead
             of what the sources of the packages tell.
 
@@ -65,13 +67,14 @@ def explain_load(
         DiagnosisError: there is no such file, package, environment or Windows, or the import
             cannot be observed.
     """
-    around = environment_around(Path(target)) if Path(target).is_file() else None
-    folder = env or around or default or here.default_environment()
+    around = environment_around(Path(target)) if is_path(str(target)) else None
+    folder = env or around or default or here.active_environment()
+    observed = _observed(observe, folder or here.default_environment()) if observe else None
     with collector.held():
         return explain(
             str(target),
             folder,
-            observed=_observed(observe, folder) if observe else None,
+            observed=observed,
             path=here.search_path() if path is None else tuple(path),
             added=tuple(added),
             after=tuple(after),

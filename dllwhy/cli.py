@@ -23,7 +23,7 @@ _HELP = """\
 Why does a DLL load on Windows, or not? What does a build log mean?
 
   dllwhy torch                     why torch's modules load or do not, and what to do about it
-  dllwhy module.pyd tool.dll       the same for files
+  dllwhy module.pyd tool.dll       the same for files, or for all in a folder: an unpacked wheel's
   dllwhy run -- python script.py   the program as it is; if a DLL stops it, the answer follows
   dllwhy audit                     every DLL of an environment: missing, clashing, wrong machine
   dllwhy log build.log             what a build log means, and what to do ("-": standard input)
@@ -34,6 +34,7 @@ Why does a DLL load on Windows, or not? What does a build log mean?
 _WHERE = """\
 Without --env it is about the environment around a file, or else the active one (VIRTUAL_ENV,
 CONDA_PREFIX), or else the Python that runs dllwhy; `python -m dllwhy` is about that Python first.
+A file for which there is none is judged for the Python of python.org that it was built for.
 An environment of Windows can be looked at on any system: nothing in it is run.
 """
 _STATUS = """\

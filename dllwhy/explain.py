@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dllwhy import loader, packages, pe, windows
+from dllwhy import here, loader, packages, unpacked, windows
 from dllwhy.errors import DiagnosisError
 from dllwhy.flavour import Environment, detect_environment, environment_around
 from dllwhy.imports.events import Event
@@ -63,35 +63,37 @@ def explain(target: str, env: Path | None = None, *, base: Path | None = None,
     """Explain how a file, or the modules of an installed package, find their DLLs.
 
     Args:
-        target: a .pyd or .dll file, or the name of a package that is installed in `env`.
+        target: a .pyd or .dll file, a folder that holds some (an unpacked wheel's), or the name of
+            a package that is installed in `env`.
         env: the environment's folder; by default the one around the file.
         base, path, windows, system32: see `detect_environment`.
         added: folders given to os.add_dll_directory besides those that the packages' own
             sources tell of, in the order of the calls.
         after: packages that are imported before. All their modules count as loaded.
-        default: the environment for a file that lies in none.
+        default: the environment for a file that lies in none; without it, a Python of python.org
+            is assumed (`unpacked.assumed_python`).
         observed: what a run of the import did (`dllwhy.observe`), instead of what the sources
             tell of.
 
     Raises:
         DiagnosisError: there is no such file, package or environment.
     """
-    file = Path(target)
-    is_file = file.suffix.lower() in (*packages.BINARIES, ".exe") or file.is_file()
-    if is_file:
-        pe.read_pe(file)  # tells if it is not there
-        file = file.absolute()
-    folder = env or (environment_around(file) if is_file else None) or default
-    if folder is None:
-        raise DiagnosisError(
-            f"No Windows Python environment is around {target}: name one with --env FOLDER "
-            "(where its python.exe is)."
+    file = Path(target).absolute() if is_path(target) else None
+    folder = env or (environment_around(file) if file else None) or default
+    if folder:
+        environment = detect_environment(
+            folder.absolute(), base=base, path=path, windows=windows, system32=system32
         )
-    environment = detect_environment(
-        folder.absolute(), base=base, path=path, windows=windows, system32=system32
-    )
-    if is_file:
-        package = packages.Package(target, frozenset(), (file,))
+    elif file:
+        environment = unpacked.assumed_python(
+            packages.in_place(target, file, None).modules,
+            path=path, windows=windows, system32=system32,
+        )  # fmt: skip
+    else:
+        raise DiagnosisError(packages.no_target(target) or here.NONE_ACTIVE)
+    if file:
+        environment = _with_its_folder(file, environment)
+        package = packages.in_place(target, file, environment)
     else:
         package = packages.find_package(target, environment)
     environment = _with_added(tuple(reversed(added)), environment)
@@ -107,7 +109,26 @@ def explain(target: str, env: Path | None = None, *, base: Path | None = None,
     missing = {windows_name(r) for v in verdicts for r in v.closure.missing}
     elsewhere = {name: files for name in sorted(missing) if (files := _lying(name, environment))}
     unsettled = [v.with_elsewhere(set(elsewhere)) for v in verdicts]
-    return Explanation(target, environment, tuple(unsettled), elsewhere, _notes(package))
+    notes = _notes(package) if folder else (*_notes(package), _ASSUMED)
+    return Explanation(target, environment, tuple(unsettled), elsewhere, notes)
+
+
+_ASSUMED = "no Python for Windows is around it; to ask about one of yours: --env FOLDER"
+
+
+def is_path(target: str, base: Path = Path()) -> bool:
+    """Whether a target is a file or a folder, seen from `base`, and not the name of a package."""
+    path = base / target
+    is_binary = path.suffix.lower() in (*packages.BINARIES, ".exe")
+    return is_binary or path.is_file() or (path.is_dir() and not packages.is_name(target))
+
+
+def _with_its_folder(file: Path, environment: Environment) -> Environment:
+    """The environment when it imports from where a file lies, as if that was in sys.path."""
+    folder = unpacked.import_folder(file)
+    if folder is None or folder in environment.site_folders:
+        return environment
+    return replace(environment, python_path=(folder,))
 
 
 def _after(names: Sequence[str], state: State) -> State:

@@ -17,7 +17,7 @@ from typing import Literal
 from dllwhy import pe, windows
 from dllwhy.errors import DiagnosisError
 
-Layout = Literal["python.org", "embeddable", "conda"]
+Layout = Literal["python.org", "embeddable", "conda", "assumed python.org"]
 
 # In search order. conda-forge's python-feedstock, patch "Add CondaEcosystemModifyDllSearchPath":
 # pythonXY.dll adds them at start-up from the last to the first, and Windows puts each new folder
@@ -41,6 +41,8 @@ class Environment:
         added_directories: folders given to os.add_dll_directory, and those that conda's Python
             adds by itself, in search order: the one added last is first.
         dll_directory: the folder that the program gave to SetDllDirectory, if it did.
+        python_path: folders that are searched for packages before site-packages, as an unpacked
+            wheel's is.
         path: the folders of PATH. A module's imports are not looked up there (except by old
             Pythons), but delay-loaded DLLs are.
         searches_path: an old Python: PATH instead of `added_directories`, see `_searches_path`.
@@ -57,6 +59,7 @@ class Environment:
     abi: str
     added_directories: tuple[Path, ...] = ()
     dll_directory: Path | None = None
+    python_path: tuple[Path, ...] = ()
     path: tuple[Path, ...] = ()
     searches_path: bool = False
     system_site_packages: bool = False
@@ -80,10 +83,12 @@ class Environment:
 
     @property
     def site_folders(self) -> tuple[Path, ...]:
-        """Where packages are imported from: `site_packages`, and a base's that counts too."""
-        if not self.system_site_packages:
-            return (self.site_packages,)
-        return self.site_packages, self.root / "Lib" / "site-packages"
+        """Where packages are imported from, in the order of sys.path.
+
+        `python_path`, `site_packages`, and a base's that counts too.
+        """
+        own = (*self.python_path, self.site_packages)
+        return (*own, self.root / "Lib" / "site-packages") if self.system_site_packages else own
 
     @property
     def title(self) -> str:

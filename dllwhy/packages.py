@@ -49,11 +49,8 @@ def find_package(name: str, environment: Environment) -> Package:
     Raises:
         DiagnosisError: there is no such package, or nothing that could be loaded comes with it.
     """
-    if not re.fullmatch(r"[\w.-]*\w[\w.-]*", name):
-        raise DiagnosisError(
-            f"{name} is a folder or no name at all: give a file (.pyd or .dll), or the name of an "
-            "installed package, and its environment with --env."
-        )
+    if reason := no_target(name):
+        raise DiagnosisError(reason)
     index = _index(environment)
     dist = index.get(normal(name))
     tops = dist.tops if dist else frozenset({name})
@@ -75,19 +72,61 @@ def find_package(name: str, environment: Environment) -> Package:
     )
 
 
+def is_name(target: str) -> bool:
+    """Whether a text can be the name of a package."""
+    return re.fullmatch(r"[\w.-]*\w[\w.-]*", target) is not None
+
+
+def no_target(target: str) -> str:
+    """Why a text that is no file and no folder is no package's name; "" if it may be one."""
+    if is_name(target):
+        return ""
+    return (
+        f"There is no file or folder {target}, and no package has such a name. Give a file (.pyd "
+        "or .dll), a folder that holds some, or the name of an installed package, and its "
+        "environment with --env."
+    )
+
+
+def in_place(target: str, path: Path, environment: Environment | None) -> Package:
+    """Return a file, or what a folder holds, as if it was a package.
+
+    Args:
+        environment: modules for other Pythons than this one are passed over.
+
+    Raises:
+        DiagnosisError: it cannot be read, or holds nothing that could be loaded.
+    """
+    if not path.is_dir():
+        read_pe(path)  # tells if it is not there
+        return Package(target, frozenset(), (path,))
+    package = _usable(target, frozenset(), list(binaries(path)), environment)
+    if not (package.modules or package.passed_over):
+        raise DiagnosisError(f"{target} holds no extension module (.pyd) and no DLL.")
+    return package
+
+
 def _binaries_of(name: str, tops: frozenset[str], environment: Environment) -> Package:
     for folder in environment.site_folders:  # a venv's copy hides that of its base
         files = sorted({file for top in tops for file in _files(folder, top)})
-        extensions = [file for file in files if file.suffix.lower() == ".pyd"]
-        usable = tuple(file for file in extensions if is_for(file, environment))
-        others = tuple(file for file in extensions if file not in usable)
-        if extensions:
-            return Package(name, tops, usable, others)
-        libraries = tuple(file for file in files if _is_usable(file, environment))
-        if libraries:
-            note = f"{name} has no extension module; its DLLs are loaded by their path"
-            return Package(name, tops, libraries, (), note)
+        package = _usable(name, tops, files, environment)
+        if package.modules or package.passed_over:
+            return package
     return Package(name, tops, ())
+
+
+def _usable(
+    name: str, tops: frozenset[str], files: list[Path], environment: Environment | None
+) -> Package:
+    """The extension modules among files, or where there are none the DLLs."""
+    extensions = [file for file in files if file.suffix.lower() == ".pyd"]
+    usable = tuple(file for file in extensions if not environment or is_for(file, environment))
+    if extensions:
+        others = tuple(file for file in extensions if file not in usable)
+        return Package(name, tops, usable, others)
+    libraries = tuple(file for file in files if not environment or _is_usable(file, environment))
+    note = f"{name} has no extension module; its DLLs are loaded by their path" if libraries else ""
+    return Package(name, tops, libraries, (), note)
 
 
 def _is_usable(file: Path, environment: Environment) -> bool:
@@ -100,7 +139,8 @@ def _is_usable(file: Path, environment: Environment) -> bool:
 
 def lying(name: str, environment: Environment) -> tuple[Path, ...]:
     """Return the files of the environment that are called `name`, which is in lower case."""
-    folders = (environment.prefix, *environment.site_folders[1:])
+    others = (f for f in environment.site_folders if f != environment.site_packages)
+    folders = (environment.prefix, *others)
     return tuple(path for folder in folders for path in _by_name(folder).get(name, ()))
 
 

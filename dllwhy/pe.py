@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import stat
+import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -235,6 +236,11 @@ def _parse(path: Path, *parts: str) -> lief.PE.Binary:
     # Opened here: on Windows LIEF itself finds no path with letters beyond the ANSI code page.
     with path.open("rb") as stream:
         binary = lief.PE.parse(stream, config)
+    if binary is None and zipfile.is_zipfile(path):
+        raise DiagnosisError(
+            f"{path} is a wheel or another archive: unpack it (python -m zipfile -e "
+            f"{path.name} FOLDER), and name the folder."
+        )
     if binary is None:
         raise DiagnosisError(
             f"{path} is not a Windows executable or DLL (no PE headers): "

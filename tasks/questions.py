@@ -28,6 +28,7 @@ from doit import get_initial_workdir
 import dllwhy
 from dllwhy import answers
 from dllwhy.answers import Answer
+from dllwhy.explain import is_path
 from tasks.core import host
 from tasks.core.errors import BuildError
 from tasks.core.job import Job
@@ -66,10 +67,10 @@ def explain(project: Project, pe: str, env: str, windows: str, path: str, add: l
     """Explain how a file or a package finds its DLLs; returns whether everything loads."""
     if not pe:
         raise BuildError("say what to explain: doit explain --pe FILE_OR_PACKAGE [--env DIR]")
-    is_file = _given(pe).is_file() or Path(pe).suffix.lower() in (".pyd", ".dll", ".exe")
+    in_place = is_path(pe, _given(""))
     explanation = dllwhy.explain_load(
-        _given(pe) if is_file else pe,
-        _given(env) if env else None if is_file else _built(project),
+        _given(pe) if in_place else pe,
+        _given(env) if env else None if in_place else _built(project),
         windows=windows,
         path=[_given(name) for name in path.split(os.pathsep) if name] if path else None,
         added=[_given(name) for name in add],

@@ -50,6 +50,7 @@ def constants(environment: Environment) -> dict[str, Any]:
     version = (*environment.version, 0)[:3]
     scripts = environment.prefix / "Scripts" if environment.is_venv else environment.root
     site_folders = [for_windows(folder) for folder in environment.site_folders]
+    site_packages = site_folders[len(environment.python_path) :]
     machine = _MACHINES.get(environment.machine, environment.machine)
     return {
         "os.name": "nt", "os.sep": "\\", "os.altsep": "/", "os.pathsep": ";", "os.curdir": ".",
@@ -61,7 +62,7 @@ def constants(environment: Environment) -> dict[str, Any]:
         "sys.base_prefix": base, "sys.base_exec_prefix": base,
         "sys.executable": for_windows(scripts / "python.exe"),
         "sys.flags": Unknown("sys.flags"), "sys.path": [base, *site_folders],
-        "site.getsitepackages": site_folders, "platform.system": "Windows",
+        "site.getsitepackages": site_packages, "platform.system": "Windows",
         "platform.machine": machine, "platform.python_implementation": "CPython",
         "platform.architecture": ("32bit" if machine == "x86" else "64bit", "WindowsPE"),
         "platform.python_version": ".".join(map(str, version)),
@@ -72,7 +73,7 @@ def constants(environment: Environment) -> dict[str, Any]:
         "nt._LOAD_LIBRARY_SEARCH_DEFAULT_DIRS": 0x1000,
         "nt._LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR": 0x100,
         "sysconfig.get_paths": {
-            "purelib": site_folders[0], "platlib": site_folders[0],
+            "purelib": site_packages[0], "platlib": site_packages[0],
             "data": prefix, "scripts": ntpath.join(prefix, "Scripts"),
         },
         "sysconfig.get_platform": "win-" + machine.lower(),

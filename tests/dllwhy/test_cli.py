@@ -74,10 +74,11 @@ def test_a_file_outside_any_environment_is_judged_for_the_active_one(
     python, tmp_path, monkeypatch, capsys
 ):
     file = make_dll(tmp_path / "elsewhere" / "module.pyd", ["python311.dll"])
-    assert cli.main([str(file)]) == 2
-    assert "name one with --env FOLDER" in capsys.readouterr().err
+    assert cli.main([str(file)]) == 0
+    assert "assumed python.org Python 3.11" in capsys.readouterr().out
     monkeypatch.setenv("CONDA_PREFIX", str(python))
     assert cli.main([str(file)]) == 0
+    assert "assumed" not in capsys.readouterr().out
 
 
 def test_folders_and_packages_that_come_before_count(python, tmp_path, capsys):

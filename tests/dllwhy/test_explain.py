@@ -228,11 +228,11 @@ def test_the_environment_around_a_file_is_found(extension: Path, python: Path) -
     assert explain(str(extension)).environment.root == python
 
 
-def test_a_file_outside_of_any_environment_needs_one_named(tmp_path: Path, python: Path) -> None:
-    module = make_dll(tmp_path / "build" / "m.pyd", ["python311.dll"])
+def test_a_package_is_looked_for_where_it_is_said_to_be_installed(extension: Path) -> None:
     with pytest.raises(DiagnosisError, match="--env FOLDER"):
-        explain(str(module))
-    assert explain(str(module), python).exit_status == 0
+        explain("ffcv")
+    with pytest.raises(DiagnosisError, match="There is no file or folder build/ffcv"):
+        explain("build/ffcv")
 
 
 def test_a_file_that_is_not_there_is_told(python: Path) -> None:

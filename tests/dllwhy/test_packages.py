@@ -50,5 +50,7 @@ def test_a_package_that_is_not_there_and_one_without_modules_are_told_apart(
 @pytest.mark.parametrize("name", [".", "..", "/", "pure/", "C:", r"Lib\site-packages", ""])
 def test_a_folder_is_no_name_of_a_package(environment: Environment, name: str) -> None:
     install(environment, "fast", {"fast/_c.pyd": ""})
-    with pytest.raises(DiagnosisError, match=r"give a file \(\.pyd or \.dll\), or the name of"):
+    with pytest.raises(
+        DiagnosisError, match=r"Give a file \(\.pyd or \.dll\), a folder that holds"
+    ):
         packages.find_package(name, environment)

@@ -112,9 +112,12 @@ def test_a_question_that_cannot_be_answered_is_no_answer_no(python):
     assert done.stderr.count("\n") == 1 and "nope.pyd cannot be read" in done.stderr
 
 
-def test_a_folder_is_not_taken_for_a_package(python):
-    done = doit("explain", "--pe", python / "Lib", "--env", python)
-    assert done.returncode == 2 and "or the name of an installed package" in done.stderr
+def test_a_folder_is_asked_about_with_all_that_is_in_it(python):
+    asked = ("explain", "--pe", "site-packages/package", "--env", "..")
+    done = doit("-f", ROOT / "dodo.py", *asked, cwd=python / "Lib")
+    assert done.returncode == 1 and "missing other.dll" in done.stdout
+    done = doit("explain", "--pe", python / "nowhere", "--env", python)
+    assert done.returncode == 2 and "There is no file or folder" in done.stderr
 
 
 def test_an_audit_lists_what_is_missing(python):
