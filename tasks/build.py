@@ -23,7 +23,7 @@ import dllwhy
 from dllwhy import answers
 from dllwhy.errors import DiagnosisError
 from tasks import recipe_libraries
-from tasks.core import display
+from tasks.core import arguments, display
 from tasks.core import recipe as recipe_file
 from tasks.core.config import Build, Package, PortableEnvironment
 from tasks.core.errors import BuildError
@@ -89,11 +89,10 @@ def build(
         raise BuildError(
             f'--python: there is no "{python}"; it may be {", ".join(versions)} or all'
         )
-    here = project.target.version
-    wanted = versions if python == "all" else [python or here]
-    profile = next((n for n, kind in kinds.items() if kind == compiler), project.profile_name)
-    if wanted != [here] or profile != project.profile_name:
-        done = [_elsewhere(project, profile, v, asked, requires, given) for v in wanted]
+    if python or compiler:
+        wanted = versions if python == "all" else [python or project.target.version]
+        profile = next((n for n, kind in kinds.items() if kind == compiler), project.profile_name)
+        done = [_run_of_its_own(project, profile, v, asked, requires, given) for v in wanted]
         return all(done)
     outcomes = {}
     for name in asked:
@@ -114,11 +113,11 @@ def _succeeded(outcome: Outcome) -> bool:
     return not (outcome.gave_up or outcome.wrong or any(outcome.imported.values()))
 
 
-def _elsewhere(
+def _run_of_its_own(
     project: Project, profile: str, version: str, asked: list[str], requires: list[str],
     recipe: Path | None,
 ) -> bool:  # fmt: skip
-    """Build for another Python or with another profile: a run of its own, with its own folder."""
+    """Build for a Python or with a compiler that was named, in the build folder of that profile."""
     base = Path(get_initial_workdir() or "")
     words = []
     for name in asked:
@@ -340,6 +339,10 @@ def create(project: Project) -> Iterator[dict[str, Any]]:
         project, "build", "a Windows wheel of any package: --package NAME", build,
         PACKAGE, PYTHON, COMPILER, REQUIRES, RECIPE, TABLE,
     )  # fmt: skip
+    # The Python and the compiler of these settings would be prepared for nothing.
+    if arguments.any_given(["--python", "--compiler"]):
+        yield made
+        return
     environment = project.profile.environment
     needs = ["toolchain"]
     if isinstance(environment, PortableEnvironment):

@@ -46,7 +46,7 @@ class Reporter:
     def initialize(self, tasks: Any, selected: list[str]) -> None:
         """The run begins: one at a time in a clone."""
         self.selected = list(selected or [])
-        if self.selected and all(_is_tool(tasks[name]) for name in self.selected):
+        if self.selected and all(_only_asks(tasks[name]) for name in self.selected):
             return  # a question may be asked while a build goes on
         try:
             self._lock = run_lock.acquire(project().build)
@@ -149,6 +149,11 @@ class Reporter:
 def _is_tool(task: Any) -> bool:
     """Whether a task answers a question, on standard output, and makes nothing."""
     return bool((task.meta or {}).get("tool"))
+
+
+def _only_asks(task: Any) -> bool:
+    """Whether a task answers a question, and no stage has to be done for it first."""
+    return _is_tool(task) and not task.task_dep
 
 
 def _made(task: Any) -> manifest.Made | None:

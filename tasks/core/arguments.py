@@ -38,6 +38,11 @@ def given_back(
     return kept[kept.index(selected[0]) :] if selected and selected[0] in kept else list(selected)
 
 
+def any_given(options: Collection[str]) -> bool:
+    """Whether the command line has one of these options, as in --python 3.12 or --python=3.12."""
+    return any(word.partition("=")[0] in options for word in command_line())
+
+
 def command_line() -> list[str]:
     """The words of this process's command line."""
     return sys.argv[1:]

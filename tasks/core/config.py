@@ -507,6 +507,13 @@ class Config(Model):
     cuda: Cuda
     profiles: dict[str, Profile]
 
+    @property
+    def compiler_flags(self) -> tuple[str, ...]:
+        """Of all profiles: one of them names the processor that every wheel must run on, and
+        Microsoft's compiler has no word for it."""
+        kinds = self.profiles.values()
+        return tuple(flag for profile in kinds for flag in profile.toolchain.flags)
+
     @field_validator("artifacts", "libraries", "packages", "profiles")
     @classmethod
     def _task_names(cls, value: dict[str, Any]) -> dict[str, Any]:

@@ -321,7 +321,7 @@ def make(
         bins = [library.prefix / "bin" for library in libraries]
         wheel = repair.repaired(wheel, [python.parent, *bins], folder / "repaired", job)
         found = check.faults(wheel, [project.root, Path.home()], folder / "looked-at")
-        level = instructions.baseline(project.config.profiles["zig"].toolchain.flags)
+        level = instructions.baseline(project.config.compiler_flags)
         for line in check.beyond(folder / "looked-at", level, compiler.kind):
             say(line)
         if found:

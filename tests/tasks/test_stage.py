@@ -26,6 +26,7 @@ from tasks.core.errors import BuildError
 from tasks.core.manifest import Made
 from tasks.reporter import Reporter
 from tasks.stage import stage
+from tasks.tool import tool
 
 here = Path(__file__).parent
 project = projects.load(here)
@@ -34,7 +35,8 @@ import tasks.reporter
 tasks.reporter.project = projects.project
 project.build.mkdir(parents=True, exist_ok=True)
 DOIT_CONFIG = dict(backend="sqlite3", dep_file=str(project.state), reporter=Reporter,
-                   par_type="thread", num_process=2, cleanforget=True)
+                   par_type="thread", num_process=2, cleanforget=True,
+                   default_tasks=["first", "second"])
 settings = (here / "settings").read_text()
 
 def copy(source, name):
@@ -62,6 +64,9 @@ def task_all():
                 settings={{"s": settings}}, files=[here / "input"], owns=[project.build / "first"])
     yield stage(project, "second", "the second", copy(first, "second"),
                 settings={{}}, needs=["first"], owns=[project.build / "second"])
+    yield tool(project, "ask", "a question", lambda project: True)
+    yield {{**tool(project, "use", "one with a stage before it", lambda project: True),
+           "task_dep": ["first"]}}
 """
 
 
@@ -235,6 +240,18 @@ def test_a_second_run_in_the_same_clone_is_told_to_wait(graph):
         done = graph.doit()
     assert done.returncode != 0
     assert "another doit is at work in this clone" in done.stdout
+
+
+def test_a_question_can_be_asked_meanwhile_unless_a_stage_comes_before_it(graph):
+    from filelock import FileLock
+
+    graph.executed()
+    with FileLock(graph.build / ".lock"):
+        assert graph.doit("ask").returncode == 0
+        used = graph.doit("use")
+    assert used.returncode != 0
+    assert "another doit is at work in this clone" in used.stdout
+    assert graph.doit("use").returncode == 0
 
 
 def test_the_manifest_says_what_went_into_it(graph):

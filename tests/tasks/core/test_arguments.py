@@ -1,6 +1,10 @@
 """NAME=VALUE behind an option is that option's value."""
 
-from tasks.core.arguments import given_back, values_of_options
+import sys
+
+import pytest
+
+from tasks.core.arguments import any_given, given_back, values_of_options
 
 SETTINGS = ("profile", "python")
 
@@ -17,3 +21,11 @@ def test_a_setting_behind_a_switch_stays_a_setting():
     words = ["explain", "--json", "python=3.12"]
     assert values_of_options(words, SETTINGS) == []
     assert given_back(["explain", "--json"], words, SETTINGS) == ["explain", "--json"]
+
+
+@pytest.mark.parametrize(
+    ("word", "given"), [("--python", True), ("--python=3.12", True), ("--pythons", False)]
+)
+def test_an_option_is_given_with_its_value_behind_it_or_in_it(monkeypatch, word, given):
+    monkeypatch.setattr(sys, "argv", ["doit", "build", word])
+    assert any_given(["--python"]) is given
