@@ -110,7 +110,7 @@ def _records(project: Project) -> Path:
 
 
 def _succeeded(outcome: Outcome) -> bool:
-    return not (outcome.gave_up or outcome.wrong or any(outcome.imported.values()))
+    return not (outcome.gave_up or outcome.lost or outcome.wrong or any(outcome.imported.values()))
 
 
 def _run_of_its_own(
@@ -221,7 +221,7 @@ def _one(project: Project, name: str, requires: list[str], given: Path | None) -
         _write_down(project, found, recipe, outcome)
     _result(project, found.title, outcome, job)
     _lines(project, found, file, suggest.needed(outcome.imported.values()))
-    if outcome.gave_up:
+    if outcome.gave_up or outcome.lost:
         _meaning(project, job.log)
         _suggest(project, found, recipe, file, job.log)
     return outcome
@@ -307,6 +307,9 @@ def _result(project: Project, title: str, outcome: Outcome, job: Job) -> None:
     if outcome.gave_up:
         _say("  the compiler was called, and nothing that it compiled is in the wheel: the build "
              f"went on without its compiled part. Why is in {project.shown(job.log)}")  # fmt: skip
+    if outcome.lost:
+        _say(f"  the build went on without {', '.join(outcome.lost)}, which it began to compile: "
+             f"the wheel has it not. Why is in {project.shown(job.log)}")  # fmt: skip
     if outcome.wrong is not None:
         _say(f"  {outcome.wrong or 'it does what the recipe expects'}")
     count = len(outcome.imported) - len(failed)

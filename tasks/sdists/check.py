@@ -6,13 +6,15 @@ wheel -> modules(), faults() -> a clean Windows Python -> imports.py: every modu
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dllwhy import pe
 from tasks.core.errors import BuildError
 from tasks.sdists import instructions
 
 _SUFFIX = re.compile(r"(\.cp\d+-win_amd64|\.abi3)?\.pyd")
+# distutils' build_ext.
+_BEGUN = re.compile(r"^building '([\w.]+)' extension\b", re.MULTILINE)
 # What wheels have at their top by mistake, and what only runs in a test runner.
 _NO_PACKAGE = {"tests", "test", "testing", "docs", "examples", "example", "benchmarks", "setup"}
 
@@ -50,6 +52,20 @@ def files(wheel: Path) -> list[str]:
 def compiled(wheel: Path) -> bool:
     """Whether a wheel holds any extension module or DLL."""
     return any(name.lower().endswith((".pyd", ".dll")) for name in files(wheel))
+
+
+def lost(log: str, wheel: Path) -> list[str]:
+    """The extension modules that setuptools began to compile, and the wheel has not.
+
+    An extension that is optional, or whose setup.py goes on without it, is missing silently; its
+    package then is slow, or lacks a function.
+
+    Args:
+        log: of the build.
+    """
+    stems = {PurePosixPath(name).name.partition(".")[0] for name in files(wheel)}
+    begun = dict.fromkeys(_BEGUN.findall(log))
+    return [name for name in begun if name.rpartition(".")[2] not in stems]
 
 
 def faults(wheel: Path, places: Sequence[Path], folder: Path) -> list[str]:

@@ -5,6 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\r\n]+)[>"]', re.MULTILINE)
+# Microsoft's compiler has _xgetbv without an option, by which a source asks what of the processor
+# the system keeps; clang's is a macro that wants -mxsave. That option for every file would tell
+# sources (__XSAVE__) that every processor has it. Here the one function has it.
+_XSAVE = """\
+#include_next <xsaveintrin.h>
+#if !defined __XSAVE__ && defined _xgetbv
+static __inline__ __attribute__((__target__("xsave"), __unused__)) unsigned long long
+__xgetbv_anywhere(unsigned int number) { return __builtin_ia32_xgetbv(number); }
+#undef _xgetbv
+#define _xgetbv(number) __xgetbv_anywhere(number)
+#endif
+"""
 _SOURCES = {".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".hxx", ".inc", ".inl", ".pyx",
             ".pxd", ".ipp", ".tcc"}  # fmt: skip
 
@@ -19,6 +31,16 @@ def write_drives(folder: Path, drives: Mapping[str, Path]) -> None:
     for letter, place in drives.items():
         for name in (f"{letter.upper()}:", f"{letter.lower()}:"):
             (folder / name).symlink_to(place, target_is_directory=True)
+
+
+def write_of_microsoft(folder: Path) -> None:
+    """Write headers that stand before the compiler's own, and give what Microsoft's have.
+
+    Args:
+        folder: for -I. After -isystem zig's own folder comes first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "xsaveintrin.h").write_text(_XSAVE, encoding="ascii")
 
 
 def write_other_spellings(tree: Path, windows_headers: Path, folder: Path) -> list[str]:

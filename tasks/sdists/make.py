@@ -107,6 +107,7 @@ class Outcome:
         environment: the Windows Python that it is installed in.
         gave_up: the compiler was called, and nothing that it compiled is in the wheel: some
             builds go on without their compiled part when it fails.
+        lost: extension modules that it began to compile, and the wheel has not.
         wrong: what the recipe's check found; "" if all is well, None where there is none.
         seconds: the whole of it, and the back end's part.
     """
@@ -116,6 +117,7 @@ class Outcome:
     imported: dict[str, str] = field(default_factory=dict)
     environment: Path = Path()
     gave_up: bool = False
+    lost: list[str] = field(default_factory=list)
     wrong: str | None = None
     seconds: float = 0.0
     build_seconds: float = 0.0
@@ -215,7 +217,8 @@ def _compiler(
     system = zig.parent / "lib" / "libc" / "include" / "any-windows-any"
     headers.write_other_spellings(tree, system, spellings)
     headers.write_drives(spellings, windows_python.HERE.drives(project))
-    extra = [*AS_MICROSOFT, "-idirafter", str(spellings)]
+    headers.write_of_microsoft(folder / "headers-first")
+    extra = [*AS_MICROSOFT, f"-I{folder / 'headers-first'}", "-idirafter", str(spellings)]
 
     def note(call: Call, command: str) -> None:
         left_out.update(call.left_out)
@@ -329,6 +332,8 @@ def make(
     else:
         say("nothing in it is compiled: the wheel is for every system")
     outcome.gave_up = (folder / CALLS).is_file() and not check.compiled(wheel)
+    log = job.log.read_text(encoding="utf-8", errors="replace")
+    outcome.lost = [] if outcome.gave_up else check.lost(log, wheel)
     say("installing it into a clean Windows Python, and importing it")
     outcome.environment = folder / "python"
     clean = _python(project, outcome.environment, [wheel, *recipe.requires], job)

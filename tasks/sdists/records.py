@@ -1,7 +1,8 @@
 """What builds of packages came to, as data, and as the table of docs/packages.md.
 
 doit build -> wheelhouse/builds/NAME-VERSION-COMPILER-cp311.json
-doit build --table FILE.md -> the lines between two marks in it, of all that are there
+doit build --table FILE.md -> the lines between two marks in it, of all that are there; what is in
+                              the table and was not built here stays
 """
 
 import json
@@ -57,8 +58,8 @@ class Record:
 def result(outcome: Outcome) -> tuple[str, str]:
     """What a wheel came to, and why where it is not good."""
     failed = [why for why in outcome.imported.values() if why]
-    if outcome.gave_up:
-        return "went on without its compiled part", ""
+    if outcome.gave_up or outcome.lost:
+        return "went on without its compiled part", ", ".join(outcome.lost)
     if failed:
         return "not imported", failed[0]
     if outcome.wrong:
@@ -127,21 +128,45 @@ def _cell(records: Sequence[Record]) -> str:
     return "<br>".join(lines)
 
 
-def table(records: Iterable[Record]) -> list[str]:
-    """A Markdown table: a line for each package and version, a column for each compiler."""
-    rows: dict[tuple[str, str], list[Record]] = {}
+_HEAD = ["| package | back end | libraries, recipe | zig | Microsoft's |", "| --- " * 5 + "|"]
+
+
+def _rows(records: Iterable[Record]) -> dict[str, list[str]]:
+    """Package and version -> the other cells of its line."""
+    builds: dict[str, list[Record]] = {}
     for record in records:
-        rows.setdefault((record.package, record.version), []).append(record)
-    lines = ["| package | back end | libraries, recipe | zig | Microsoft's |", "| --- " * 5 + "|"]
-    for (package, version), builds in sorted(rows.items()):
-        back_end = next((one.back_end for one in builds if one.back_end), "")
-        has = {*(n for one in builds for n in (*one.libraries, *one.recipe))}
-        cells = [_cell([b for b in builds if b.compiler == name]) for name in COMPILERS]
-        lines.append(
-            f"| {package} {version} | {back_end.partition('.')[0]} | {', '.join(sorted(has))} | "
-            f"{' | '.join(cells)} |"
-        )
-    return lines
+        builds.setdefault(f"{record.package} {record.version}", []).append(record)
+    rows = {}
+    for name, made in builds.items():
+        back_end = next((one.back_end for one in made if one.back_end), "")
+        has = {*(n for one in made for n in (*one.libraries, *one.recipe))}
+        cells = [_cell([b for b in made if b.compiler == compiler]) for compiler in COMPILERS]
+        rows[name] = [back_end.partition(".")[0], ", ".join(sorted(has)), *cells]
+    return rows
+
+
+def _before(lines: Iterable[str]) -> dict[str, list[str]]:
+    """The same of a table that was written before."""
+    split = (re.split(r"(?<!\\)\|", line.strip())[1:-1] for line in lines)
+    rows = [[cell.strip() for cell in cells] for cells in split if len(cells) == 5]
+    return {name: cells for name, *cells in rows[2:]}
+
+
+def table(records: Iterable[Record], before: Iterable[str] = ()) -> list[str]:
+    """A Markdown table: a line for each package and version, a column for each compiler.
+
+    Args:
+        before: the table as it is. What it says of a build that is not among the records stays:
+            they are of one clone.
+    """
+    rows = _before(before)
+    for name, new in _rows(records).items():
+        old = rows.get(name, [""] * len(new))
+        kept = any(was and not now for now, was in zip(new[2:], old[2:], strict=True))
+        words = {w for cell in (new[1], old[1] if kept else "") for w in cell.split(", ") if w}
+        cells = [now or was for now, was in zip(new, old, strict=True)]
+        rows[name] = [cells[0], ", ".join(sorted(words)), *cells[2:]]
+    return [*_HEAD, *(f"| {name} | {' | '.join(cells)} |" for name, cells in sorted(rows.items()))]
 
 
 def write_table(file: Path, records: Sequence[Record]) -> None:
@@ -152,9 +177,8 @@ def write_table(file: Path, records: Sequence[Record]) -> None:
     """
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    old, end, after = rest.partition(END)
     if not begin or not end:
         raise BuildError(f"{file} has no lines {BEGIN} and {END}, between which the table goes")
-    file.write_text(
-        "\n".join([before + BEGIN, *table(records), END + after]), encoding="utf-8", newline="\n"
-    )
+    lines = [before + BEGIN, *table(records, old.splitlines()), END + after]
+    file.write_text("\n".join(lines), encoding="utf-8", newline="\n")

@@ -77,6 +77,24 @@ def test_a_build_that_went_on_without_its_compiled_part_is_no_success(built, tmp
     (built.folder / "wheelhouse" / "slow-1-cp311-cp311-win_amd64.whl").unlink()
 
 
+def test_a_build_that_went_on_without_one_of_its_modules_is_no_success(built, tmp_path):
+    (tmp_path / "setup.py").write_text(
+        "from setuptools import Extension, setup\n"
+        "setup(name='half', version='1', ext_modules=[\n"
+        "    Extension('half', ['half.c']), Extension('fast', ['fast.c'], optional=True)])\n"
+    )
+    (tmp_path / "half.c").write_text(
+        "#include <Python.h>\n"
+        'static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "half", NULL, -1, NULL};\n'
+        "PyMODINIT_FUNC PyInit_half(void) { return PyModule_Create(&definition); }\n"
+    )
+    (tmp_path / "fast.c").write_text("#error no\n")
+    run = built.doit("build", "--package", str(tmp_path))
+    assert run.status == 1
+    assert "the build went on without fast, which it began to compile" in run.output
+    (built.folder / "wheelhouse" / "half-1-cp311-cp311-win_amd64.whl").unlink()
+
+
 RECIPE = """
 environment: {SAID: from the recipe}
 definitions: {ANSWER: "42"}

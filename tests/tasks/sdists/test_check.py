@@ -28,3 +28,15 @@ def test_a_wheel_for_windows_may_hold_nothing_that_was_compiled(tmp_path):
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr("a.PYD", b"")
     assert check.compiled(wheel)
+
+
+def test_an_extension_that_was_begun_and_is_not_in_the_wheel_is_lost(tmp_path):
+    wheel = tmp_path / "a-1-cp311-cp311-win_amd64.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("a/_one.cp311-win_amd64.pyd", b"")
+        archive.writestr("a/two.dll", b"")
+    log = (
+        "running build_ext\nbuilding 'a._one' extension\nbuilding 'two' extension\n"
+        "building 'a._three' extension\nerror: no\nbuilding 'a._three' extension\n"
+    )
+    assert check.lost(log, wheel) == ["a._three"]

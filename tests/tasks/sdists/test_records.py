@@ -41,6 +41,7 @@ def test_a_build_is_written_down_and_read(tmp_path):
         ({"wrong": ""}, "computes"),
         ({"wrong": "it printed 1"}, "computes wrongly"),
         ({"gave_up": True}, "went on without its compiled part"),
+        ({"lost": ["thing._fast"]}, "went on without its compiled part"),
     ],
 )
 def test_what_a_wheel_came_to(given, result, tmp_path):
@@ -72,3 +73,23 @@ def test_the_table_is_made_anew_between_its_marks(tmp_path):
     file.write_text("nothing")
     with pytest.raises(BuildError, match="between which the table goes"):
         records.write_table(file, [])
+
+
+def test_what_was_built_elsewhere_stays_in_the_table(tmp_path):
+    file = tmp_path / "a.md"
+    file.write_text(f"{records.BEGIN}\n{records.END}\n")
+    records.write(tmp_path / "here", FOUND, RECIPE, "3.11", "zig", None, "no | header")
+    other = replace(FOUND, name="Other")
+    records.write(tmp_path / "here", other, RECIPE, "3.11", "zig", outcome(tmp_path))
+    records.write_table(file, records.read(tmp_path / "here"))
+    plain = PackageRecipe(std="c++14")
+    records.write(tmp_path / "there", FOUND, plain, "3.11", "msvc", outcome(tmp_path, wrong=""))
+    records.write_table(file, records.read(tmp_path / "there"))
+    assert file.read_text().splitlines()[3:-1] == [
+        "| other 1.0 | setuptools | std, zlib | imported, 20 s (0), &lt; 0.1 MB |  |",
+        "| thing 1.0 | setuptools | std, zlib | **not built**: no \\| header | computes, 20 s (0), "
+        "&lt; 0.1 MB |",
+    ]
+    records.write(tmp_path / "there", FOUND, plain, "3.11", "zig", outcome(tmp_path))
+    records.write_table(file, records.read(tmp_path / "there"))
+    assert file.read_text().splitlines()[4].startswith("| thing 1.0 | setuptools | std | imported")
