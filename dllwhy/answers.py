@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dllwhy.explain import Explanation
     from dllwhy.failure import Failure
     from dllwhy.flavour import Environment
+    from dllwhy.logs.triage import Finding
 
 _LONGEST_LINE = 2000  # characters
 _UNSEEN = """\
@@ -67,7 +68,13 @@ def triaged(text: str, prefixes: Sequence[Path] = ()) -> Answer:
     """What a log means: see `dllwhy.logs.triage.Outcome` for the exit status."""
     from dllwhy.logs import triage
 
-    findings = triage.triage(text, prefixes)
+    return told(triage.triage(text, prefixes))
+
+
+def told(findings: Sequence[Finding]) -> Answer:
+    """The same, where the findings are there already."""
+    from dllwhy.logs import triage
+
     outcome = triage.outcome(findings)
 
     def lines() -> RenderableType:

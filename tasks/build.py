@@ -22,6 +22,7 @@ from doit import get_initial_workdir
 import dllwhy
 from dllwhy import answers
 from dllwhy.errors import DiagnosisError
+from dllwhy.logs import triage
 from tasks import recipe_libraries
 from tasks.core import arguments, display
 from tasks.core import recipe as recipe_file
@@ -210,9 +211,11 @@ def _one(project: Project, name: str, requires: list[str], given: Path | None) -
         _say(f"  failed: {error.message}")
         return None
     except BuildError as error:
-        _failure(project, error)
-        if found and error.log:
-            _suggest(project, found, recipe, file, error.log)
+        _say(f"  failed: {error.message}")
+        if error.log:
+            for line in error.tail:
+                _say(f"    {line}")
+            _explained(project, found, recipe, file, error.log)
         if found and found.sha256:
             log = error.log.read_text(encoding="utf-8", errors="replace") if error.log else ""
             _write_down(project, found, recipe, None, records.reason(error.message, log))
@@ -222,8 +225,7 @@ def _one(project: Project, name: str, requires: list[str], given: Path | None) -
     _result(project, found.title, outcome, job)
     _lines(project, found, file, suggest.needed(outcome.imported.values()))
     if outcome.gave_up or outcome.lost:
-        _meaning(project, job.log)
-        _suggest(project, found, recipe, file, job.log)
+        _explained(project, found, recipe, file, job.log)
     return outcome
 
 
@@ -236,41 +238,31 @@ def _write_down(
     )  # fmt: skip
 
 
-def _failure(project: Project, error: BuildError) -> None:
-    """What happened, and what the log means."""
-    _say(f"  failed: {error.message}")
-    if not error.log:
-        return
-    for line in error.tail:
-        _say(f"    {line}")
-    _meaning(project, error.log)
-    _say(f"  the whole log: {project.shown(error.log)}")
-
-
-def _meaning(project: Project, log: Path) -> None:
-    text = log.read_text(encoding="utf-8", errors="replace")
-    answers.show(answers.triaged(text, [project.environment]))
-
-
-def _suggest(
-    project: Project, found: Source, recipe: PackageRecipe, file: Path | None, log: Path
+def _explained(
+    project: Project, found: Source | None, recipe: PackageRecipe, file: Path | None, log: Path
 ) -> None:
-    """What a recipe could say to mend it."""
-    folder = make.folder_of(project, found)
-    _say(f"  its tree and what was made of it: {project.shown(folder)}")
-    calls = folder / make.CALLS
+    """What a log means, and what a recipe could say to mend it."""
     text = log.read_text(encoding="utf-8", errors="replace")
-    suggested = suggest.suggestions(
-        text,
-        source.top_of(folder / make.TREE),
-        calls.read_text(encoding="utf-8") if calls.is_file() else "",
-        recipe,
-        suggest.Libraries(recipe_libraries.known(project), recipe_libraries.by_header(project)),
+    suggested, calls = [], ""
+    if found:
+        folder = make.folder_of(project, found)
+        called = folder / make.CALLS
+        calls = called.read_text(encoding="utf-8") if called.is_file() else ""
+        libraries = suggest.Libraries(
+            recipe_libraries.known(project), recipe_libraries.by_header(project)
+        )
+        tree = source.top_of(folder / make.TREE)
+        suggested = suggest.suggestions(text, tree, calls, recipe, libraries)
+    answers.show(
+        answers.told(suggest.mended(triage.triage(text, [project.environment]), suggested))
     )
-    _lines(project, found, file, suggested)
-    # Where no compiler was asked, another one is no help.
-    if calls.is_file() or re.search(r"cl\.exe|Visual C", text):
-        _other_compiler(project, found)
+    _say(f"  the whole log: {project.shown(log)}")
+    if found:
+        _say(f"  its tree and what was made of it: {project.shown(folder)}")
+        _lines(project, found, file, suggested)
+        # Where no compiler was asked, another one is no help.
+        if calls or re.search(r"cl\.exe|Visual C", text):
+            _other_compiler(project, found)
 
 
 def _other_compiler(project: Project, found: Source) -> None:

@@ -10,7 +10,7 @@ dllwhy's triage says what happened; this says what of it a recipe has a key for.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import yaml
 
 from dllwhy.logs import owners
 from dllwhy.logs.text import normalised
+from dllwhy.logs.triage import Finding
 from tasks.core import yaml_data
 from tasks.core.recipe import PackageRecipe
 
@@ -96,6 +97,25 @@ def suggestions(
     ]
     once = list({(one.key, one.value): one for one in reversed(found)}.values())[::-1]
     return [one for one in once if not _says(recipe or PackageRecipe(), one)]
+
+
+def mended(findings: Iterable[Finding], suggested: Collection[Suggestion]) -> list[Finding]:
+    """What a log means, with the recipe's lines as the remedy where pip's words would be none.
+
+    doit build makes the environment of a build itself: what is installed elsewhere is not in it.
+    """
+    requires = [str(one.value) for one in suggested if one.key == "build_requires"]
+    remedy = f"the recipe's line build_requires: [{', '.join(requires)}], see below"
+
+    def of_pip(one: Finding) -> bool:
+        words = " ".join((one.remedy, *one.facts))
+        pips = re.search(r"pip install|build-isolation|PIP_", words) is not None
+        return one.category == "setup.py and pip" and pips
+
+    return [
+        replace(one, remedy=remedy, facts=()) if requires and of_pip(one) else one
+        for one in findings
+    ]
 
 
 def needed(errors: Iterable[str]) -> list[Suggestion]:

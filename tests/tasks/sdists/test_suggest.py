@@ -4,6 +4,7 @@ import pytest
 import yaml
 from support import ROOT
 
+from dllwhy.logs import triage
 from tasks.core.recipe import PackageRecipe
 from tasks.sdists import suggest
 
@@ -120,3 +121,13 @@ def test_a_library_that_is_not_in_the_source(tmp_path):
     ]
     own = suggest.Libraries(["own"], {"odd/name.h": "own"})
     assert said(log.replace("zlib.h", "odd/name.h"), tmp_path, libraries=own).libraries == ("own",)
+
+
+@pytest.mark.parametrize("name", ["made/pip-pkg-resources", "made/pip-use-2to3"])
+def test_a_build_requirement_is_advised_for_the_recipe_and_not_for_pip(name, tmp_path):
+    log = (LOGS / f"{name}.log").read_text()
+    findings = triage.triage(log)
+    assert "pip" in findings[0].remedy.lower()
+    [one, *_] = suggest.mended(findings, suggest.suggestions(log, tmp_path))
+    assert one.remedy.startswith("the recipe's line build_requires: [setuptools<")
+    assert suggest.mended(findings, []) == findings
