@@ -31,6 +31,8 @@ NOWHERE = ":memory:"
 
 # A run takes the lock when it is known that a task makes something (tasks.reporter).
 _CHANGING = (Clean, Forget, Ignore, ResetDep)
+# doit writes its database when a run ends.
+_MEANWHILE = "note: a run is at work here; what it has done so far is shown as R, to be run\n"
 _COMMANDS = (Run, List, Info, *_CHANGING)
 
 
@@ -52,6 +54,8 @@ def _guarded(execute: Callable[..., Any], project: Project, changes: bool) -> Ca
             words = arguments.command_line()
             self.sel_tasks = arguments.given_back(self.sel_tasks, words, SETTINGS)
         try:
+            if kwargs.get("status") and run_lock.is_held(project.build):
+                sys.stderr.write(_MEANWHILE)
             held = run_lock.acquire(project.build) if changes and not _dry(kwargs) else None
             result = execute(self, *args, **kwargs)
             del held

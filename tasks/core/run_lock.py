@@ -39,6 +39,19 @@ def acquire(build: Path) -> object:
     return lock
 
 
+def is_held(build: Path) -> bool:
+    """Whether a run is at work in this clone."""
+    from filelock import FileLock, Timeout
+
+    if not (build / NAME).is_file():
+        return False
+    try:
+        with FileLock(build / NAME).acquire(timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
+
+
 def writable(build: Path) -> bool:
     """Whether the build folder is there, or can be made, and may be written."""
     try:

@@ -21,6 +21,7 @@ import signal
 import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
+from tasks import commands
 from tasks.core import manifest, project as projects
 from tasks.core.errors import BuildError
 from tasks.core.manifest import Made
@@ -33,6 +34,7 @@ project = projects.load(here)
 projects.project = lambda: project
 import tasks.reporter
 tasks.reporter.project = projects.project
+commands.guard(project)
 project.build.mkdir(parents=True, exist_ok=True)
 DOIT_CONFIG = dict(backend="sqlite3", dep_file=str(project.state), reporter=Reporter,
                    par_type="thread", num_process=2, cleanforget=True,
@@ -252,6 +254,16 @@ def test_a_question_can_be_asked_meanwhile_unless_a_stage_comes_before_it(graph)
     assert used.returncode != 0
     assert "another doit is at work in this clone" in used.stdout
     assert graph.doit("use").returncode == 0
+
+
+def test_a_status_that_is_asked_for_meanwhile_says_that_it_is_not_the_newest(graph):
+    from filelock import FileLock
+
+    assert "a run is at work here" not in graph.doit("list", "--status").stderr
+    with FileLock(graph.build / ".lock"):
+        asked = graph.doit("list", "--status")
+    assert asked.returncode == 0
+    assert asked.stderr.startswith("note: a run is at work here")
 
 
 def test_the_manifest_says_what_went_into_it(graph):
