@@ -2,8 +2,9 @@
 
 import ipaddress
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*://)([^\s\"'<>]*)", re.I)
 
@@ -43,9 +44,22 @@ def address_problem(url: str) -> str | None:
     return None
 
 
+def local_file(url: str) -> Path | None:
+    """The file of this machine that a file:///... address is of; None for another address.
+
+    https://www.rfc-editor.org/rfc/rfc8089
+    """
+    parts = urlsplit(url)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" and not parts.netloc else None
+
+
 def file_problem(url: str) -> str | None:
-    """Why a file cannot be downloaded from an address, or None."""
-    if wrong := address_problem(url):
+    """Why a file cannot be had from an address, or None."""
+    if url.startswith("file:"):
+        path = local_file(url)
+        if path is None or not path.is_absolute():
+            return "is not a complete address of a file: it begins with file:///"
+    elif wrong := address_problem(url):
         return wrong
     name = file_name(url)
     if not name or name in (".", "..") or re.search(r"[\x00-\x1f/\\:]", name):
@@ -61,7 +75,7 @@ def file_name(url: str) -> str:
 def cannot_be_altered_on_the_way(url: str) -> bool:
     """Whether nobody in the network can alter what comes from there: TLS, or this machine."""
     parts = urlsplit(url)
-    if parts.scheme == "https":
+    if parts.scheme in ("https", "file"):
         return True
     try:
         return ipaddress.ip_address(parts.hostname or "").is_loopback

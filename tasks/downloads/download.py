@@ -25,7 +25,7 @@ from tasks.core import manifest
 from tasks.core.errors import BuildError
 from tasks.core.files import rename
 from tasks.core.progress import ProgressCallback, silent
-from tasks.core.urls import cannot_be_altered_on_the_way, public_url
+from tasks.core.urls import cannot_be_altered_on_the_way, local_file, public_url
 from tasks.downloads import network
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def download(
     """Download `url` to `target`, unless `target` is already there and right.
 
     Args:
-        url: an http(s) address. A user name and password in it are not shown in messages.
+        url: an http(s) address, or file:///... for a file of this machine, which is copied. A user
+            name and password in it are not shown in messages.
         target: the file to make; its parent folders are made too.
         sha256: the expected digest in hex, or None where it is not known yet: then a file
             that has come in whole is accepted, but only if nobody in the network could have
@@ -198,6 +199,8 @@ def _fetch_verified(job: _Job) -> str:
 
 def _fetch(job: _Job) -> tuple[str, bool]:
     """Fill .part, asking again where the connection drops; returns as `_fetch_once`."""
+    if path := local_file(job.url):
+        return _copy(job, path), False
     reason = ""
     for attempt in range(BODY_ATTEMPTS):
         time.sleep(network.BACKOFF_S * attempt)
@@ -206,6 +209,23 @@ def _fetch(job: _Job) -> tuple[str, bool]:
         except _InterruptedError as error:
             reason = str(error)
     raise job.failure(f"{reason} ({BODY_ATTEMPTS} attempts), run again to continue")
+
+
+def _copy(job: _Job, path: Path) -> str:
+    """Fill .part with a file of this machine; returns its sha256."""
+    digest, done = hashlib.sha256(), 0
+    try:
+        source = path.open("rb")
+    except OSError as error:
+        raise job.failure(f"{path} cannot be read: {error.strerror}") from error
+    with source, job.part.open("wb") as file:
+        total = path.stat().st_size
+        while chunk := source.read(CHUNK_BYTES):
+            file.write(chunk)
+            digest.update(chunk)
+            done += len(chunk)
+            job.progress(done, total)
+    return digest.hexdigest()
 
 
 def _fetch_once(job: _Job) -> tuple[str, bool]:

@@ -568,3 +568,27 @@ def test_heavy_libraries_are_not_imported_with_the_module() -> None:
         encoding="utf-8",
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_a_file_of_this_machine_is_copied_and_verified(tmp_path: Path, target: Path) -> None:
+    source = tmp_path / "by hand ü.bin"
+    source.write_bytes(BODY)
+    seen: list[int] = []
+    download(
+        source.as_uri(), target, sha256=sha256(BODY), progress=lambda done, total: seen.append(done)
+    )
+    assert target.read_bytes() == BODY and seen[-1] == len(BODY)
+    assert not part_of(target).exists()
+    assert download(source.as_uri(), target.with_name("first"), sha256=None) == sha256(BODY)
+
+
+def test_a_file_of_this_machine_that_is_another_one_or_is_not_there_is_told(
+    tmp_path: Path, target: Path
+) -> None:
+    source = tmp_path / "by-hand.bin"
+    with pytest.raises(BuildError, match=r"by-hand\.bin cannot be read: No such file"):
+        download(source.as_uri(), target, sha256=sha256(BODY))
+    source.write_bytes(OTHER)
+    with pytest.raises(BuildError, match="is not the expected file and was discarded"):
+        download(source.as_uri(), target, sha256=sha256(BODY))
+    assert not target.exists() and not part_of(target).exists()
