@@ -294,8 +294,9 @@ def _result(project: Project, title: str, outcome: Outcome, job: Job) -> None:
     failed = {name: why for name, why in outcome.imported.items() if why}
     for name, why in failed.items():
         _say(f"  import {name} failed: {why}")
-    if any("DLL load failed" in why for why in failed.values()):
-        _explain(outcome, next(n for n, why in failed.items() if "DLL load failed" in why))
+    site_packages = outcome.environment / "Lib" / "site-packages"
+    for module in check.not_loaded(failed.values(), site_packages)[:1]:
+        answers.show(answers.explained(dllwhy.explain_load(module, outcome.environment)))
     if outcome.gave_up:
         _say("  the compiler was called, and nothing that it compiled is in the wheel: the build "
              f"went on without its compiled part. Why is in {project.shown(job.log)}")  # fmt: skip
@@ -315,17 +316,6 @@ def _result(project: Project, title: str, outcome: Outcome, job: Job) -> None:
         f"{title}: {project.shown(outcome.wheel)}, {size:.1f} MB, {outcome.seconds:.0f} s "
         f"(the back end {outcome.build_seconds:.0f} s)"
     )
-
-
-def _explain(outcome: Outcome, module: str) -> None:
-    """Why a module's DLLs are not found."""
-    site_packages = outcome.environment / "Lib" / "site-packages"
-    found = [
-        path for path in site_packages.rglob("*.pyd")
-        if check.modules([path.relative_to(site_packages).as_posix()]) == [module]
-    ]  # fmt: skip
-    if found:
-        answers.show(answers.explained(dllwhy.explain_load(found[0], outcome.environment)))
 
 
 def create(project: Project) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+MESON_LINES = 60
 
 
 def use_gcc() -> None:
@@ -24,6 +27,40 @@ def use_gcc() -> None:
     except ImportError:
         return
     vars(sys.modules[chosen.__module__])["_default_compilers"] = (("nt", "mingw32"),)
+    take_any_arguments(importlib.import_module("distutils.cygwinccompiler").CygwinCCompiler)
+
+
+def take_any_arguments(compiler: Any) -> None:
+    """Let the class that calls gcc take a mapping as extra_compile_args, as Microsoft's does.
+
+    {"gcc": [...], "nvcc": [...]} is for a build_ext that chooses; many a setup.py has it without.
+    Microsoft's class takes such a thing for a list of its keys, and cl warns. Here gcc gets gcc's.
+    """
+    compile_one = compiler._compile
+
+    def taking_any(self: Any, *arguments: Any) -> None:
+        *others, extra, defined = arguments
+        words = list(extra.get("gcc", ())) if isinstance(extra, dict) else extra
+        compile_one(self, *others, words, defined)
+
+    compiler._compile = taking_any
+
+
+def with_meson(back_end: Any, out: str) -> str:
+    """Build with meson-python in a folder that is kept: what stopped Meson stands in its log only.
+
+    https://mesonbuild.com/meson-python/reference/config-settings.html
+    """
+    folder = Path(out).with_name("meson")
+    try:
+        return str(back_end.build_wheel(out, {"builddir": str(folder)}))
+    except SystemExit:
+        log = folder / "meson-logs" / "meson-log.txt"
+        if log.is_file():
+            print(f"The end of {log}:", flush=True)
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            print("\n".join(lines[-MESON_LINES:]), flush=True)
+        raise
 
 
 def main() -> None:
@@ -45,9 +82,12 @@ def main() -> None:
     for attribute in filter(None, attributes.split(".")):
         back_end = getattr(back_end, attribute)
     sys.argv[1:] = []
+    answer: dict[str, Any]
     if what == "requires":
         hook = getattr(back_end, "get_requires_for_build_wheel", None)
         answer = {"requires": list(hook()) if hook else []}
+    elif module == "mesonpy":
+        answer = {"wheel": with_meson(back_end, out)}
     else:
         answer = {"wheel": back_end.build_wheel(out)}
     print(flush=True)

@@ -43,16 +43,20 @@ TRANSLATED = {
 }
 
 # What means nothing to zig's compiler, or what it does by itself: cl's other words, optimisation
-# and debug information (both are the toolchain's, so that there is one set of zig's runtimes), and
-# the runtime of another compiler.
+# (of the whole program as well) and debug information (the toolchain's, so that there is one
+# set of zig's runtimes), and the runtime of another compiler.
 IGNORED = re.compile(
-    r"/.*|-O.?|-g\d?|-lvcruntime140|-lucrt|-lmsvcr\w+|-lmsvcp\w+|-lstdc\+\+(fs)?|-lgcc(_s)?|-l(m|c|dl|rt|util)"
+    r"/.*|-O.?|-g\d?|-flto(=.*)?|-f(fat|no-fat)-lto-objects"
+    r"|-lvcruntime140|-lucrt|-lmsvcr\w+|-lmsvcp\w+|-lstdc\+\+(fs)?|-lgcc(_s)?|-l(m|c|dl|rt|util)"
     r"|-D(MS_WIN64|_USE_MATH_DEFINES)(=.*)?"  # defined in every call (sdists.make)
     r"|-static|-static-lib.*|-mthreads|-mcygwin|-mno-cygwin|-pipe|-EHsc|-bigobj|-fPIC"
     r"|-Wl,(--enable-.*|--exclude-.*|--kill-at|--add-stdcall-alias|-?-?strip-all|-s|--gc-sections"
     r"|-Bstatic|-Bdynamic|--as-needed|--no-undefined|-?-?start-group|-?-?end-group"
     r"|-?-?dynamicbase|-?-?nxcompat|-?-?high-entropy-va|--image-base.*|--major-.*|--minor-.*)"
 )
+# Of code generation, which a link has none of: zig would build its runtimes anew for them, and
+# with AVX2 where that is among them. CMake gives them to the linker as well.
+_OF_CODE = re.compile(r"-m(?!windows|console|unicode|dll|64)[a-z].*|-f.*|-std=.*")
 _PATH = re.compile(r"(-I|-L|-o|-isystem|-iquote|-include|-MF|-MT|-MQ|-B)?(.+)", re.DOTALL)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _TAKES_A_VALUE = ("-D", "-U", "-l", "-x", "-arch", "-Xclang", "-Xlinker", "-target", "-m", "-u")
@@ -121,10 +125,28 @@ def compiler_call(request: Request, has_library: Callable[[str], bool]) -> Call:
         if word.lower().endswith(".lib") and "/" not in word and "\\" not in word:
             name = word[:-4].lower()
             word = f"-l{name}" if has_library(name) else word
-        words.append(path_word(word, request))
+        words.append(_as_it_is_named(path_word(word, request), request))
         pending = word in ("-o", "-I", "-L", "-isystem", "-iquote", "-include", "-MF", "-MT",
                            "-MQ", *_TAKES_A_VALUE)  # fmt: skip
+    if _links_only(words):
+        words = [word for word in words if not _OF_CODE.fullmatch(word)]
     return Call(_role(request.program, words), words, left_out)
+
+
+def _as_it_is_named(word: str, request: Request) -> str:
+    """The file of a static library: CMake names it libX.a here, and a setup.py expects X.lib."""
+    if not word.lower().endswith(".lib") or word.startswith("-"):
+        return word
+    asked = request.host(".") / word
+    made = asked.with_name(f"lib{asked.stem}.a")
+    is_made = made.is_file() and not asked.exists()
+    return Path(word).with_name(made.name).as_posix() if is_made else word
+
+
+def _links_only(words: Sequence[str]) -> bool:
+    """Whether a call has objects to link, and no source to compile."""
+    given = {Path(word).suffix.lower() for word in words if not word.startswith("-")}
+    return bool(given & {".o", ".obj"}) and not given & set(SOURCE_SUFFIXES)
 
 
 def _role(program: str, words: Sequence[str]) -> str:

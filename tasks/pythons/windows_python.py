@@ -91,6 +91,13 @@ class Start(Protocol):
             folders: of this system; or, as text, as Windows sees them.
         """
 
+    def with_runtime(self, project: Project) -> dict[str, str]:
+        """Variables by which a program that Microsoft's compiler has just made finds its runtime.
+
+        For programs that a build makes to try the compiler out (Meson, CMake's try_run). Where
+        people have that compiler, its runtime is in System32.
+        """
+
     def drives(self, project: Project) -> dict[str, Path]:
         """Letters of drives that Windows programs see, and what the host has there."""
 
@@ -133,6 +140,9 @@ class Natively:
 
     def with_path(self, folders: Sequence[str | Path]) -> dict[str, str]:
         return {"PATH": host.environment({}, [str(folder) for folder in folders])["PATH"]}
+
+    def with_runtime(self, project: Project) -> dict[str, str]:
+        return {}
 
     def drives(self, project: Project) -> dict[str, Path]:
         return {}
@@ -181,6 +191,11 @@ class UnderWine:
         # Wine puts these in front of the PATH in its registry.
         seen = [self.path(f) if isinstance(f, Path) else f for f in folders]
         return {"WINEPATH": ";".join(seen)}
+
+    def with_runtime(self, project: Project) -> dict[str, str]:
+        # Wine does not look on PATH for what its own System32 has, and is told to ignore there.
+        name = "WINEDLLOVERRIDES"
+        return {name: f"{self.variables(project)[name]};vcruntime140,vcruntime140_1,msvcp140=n,b"}
 
     def drives(self, project: Project) -> dict[str, Path]:
         return {"Z": Path("/"), "C": prefix(project) / "drive_c"}

@@ -37,6 +37,8 @@ BROUGHT_BY = {
     "setuptools_scm": "setuptools-scm",
     "skbuild": "scikit-build",
 }
+# What compiles Rust; without a compiler for it some of them download one while they build.
+_OF_RUST = {"maturin", "setuptools-rust"}
 # The last setuptools with pkg_resources: https://setuptools.pypa.io/en/latest/history.html, v82
 PKG_RESOURCES = "setuptools<81"
 
@@ -86,6 +88,13 @@ def read(tree: Path, extra: tuple[str, ...] = ()) -> BackEnd:
     return BackEnd(name, tuple(system.get("backend-path", ())), tuple(requires), added)
 
 
+def rust(back_end: BackEnd) -> str:
+    """What of a back end compiles Rust; "" where nothing does."""
+    names = [normal(requirement) for requirement in back_end.requires]
+    names.append(normal(back_end.name.partition(":")[0].partition(".")[0]))
+    return next((name for name in names if name in _OF_RUST), "")
+
+
 def providers(errors: Iterable[str]) -> list[str]:
     """The requirements that bring the modules which are missing, as far as they are known."""
     known = {**BROUGHT_BY, "pkg_resources": PKG_RESOURCES}
@@ -120,6 +129,8 @@ def _programs(tree: Path, named: set[str]) -> dict[str, str]:
     calls = "cmake" in named or re.search(r"""["']cmake["' ]""", text) is not None
     if calls and "cmake" not in named:
         found["cmake"] = "setup.py calls it, and nothing names it"
+    if "swig" not in named and re.search(r"""\bswig|\w\.i["']""", text):
+        found["swig"] = "setup.py has it translate interfaces, and nothing names it"
     if calls and "ninja" not in named:
         found["ninja"] = "CMake builds with it here"
     return found

@@ -5,9 +5,14 @@ wheel -> modules(), faults() -> a clean Windows Python -> imports.py: every modu
 
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
+import dllwhy
 from dllwhy import pe
 from tasks.core.errors import BuildError
 from tasks.sdists import instructions
@@ -15,6 +20,7 @@ from tasks.sdists import instructions
 _SUFFIX = re.compile(r"(\.cp\d+-win_amd64|\.abi3)?\.pyd")
 # distutils' build_ext.
 _BEGUN = re.compile(r"^building '([\w.]+)' extension\b", re.MULTILINE)
+_NOT_LOADED = re.compile(r"DLL load failed while importing (\w+)")
 # What wheels have at their top by mistake, and what only runs in a test runner.
 _NO_PACKAGE = {"tests", "test", "testing", "docs", "examples", "example", "benchmarks", "setup"}
 
@@ -96,6 +102,21 @@ def faults(wheel: Path, places: Sequence[Path], folder: Path) -> list[str]:
     return found
 
 
+def not_loaded(errors: Iterable[str], site_packages: Path) -> list[Path]:
+    """The extension modules that errors of an import name: those whose DLLs were not found."""
+    names = {m[1] for error in errors for m in _NOT_LOADED.finditer(error)}
+    files = sorted(site_packages.rglob("*.pyd")) if names else []
+    return [path for path in files if path.name.partition(".")[0] in names]
+
+
+def lacking(file: Path, environment: Path, patterns: Sequence[str]) -> list[str]:
+    """The DLLs that a module lacks, if all of them fit patterns of names; else none."""
+    closures = dllwhy.explain_load(file, environment).closures
+    names = [missing.name for closure in closures for missing in closure.missing]
+    fit = all(any(fnmatch(name.lower(), one.lower()) for one in patterns) for name in names)
+    return sorted(set(names)) if fit else []
+
+
 def beyond(folder: Path, level: str, compiler: str) -> Iterator[str]:
     """Lines about instructions that not every machine of the baseline has.
 
@@ -108,6 +129,24 @@ def beyond(folder: Path, level: str, compiler: str) -> Iterator[str]:
         found = instructions.beyond(module, level, microsoft=compiler == "msvc")
         if told := found.told(module.name, level):
             yield told
+
+
+def other_version(wheel: Path, version: str) -> str:
+    """A line where a wheel calls itself another version than its source; "" where it does not.
+
+    Args:
+        version: the source's; "" where it is not known.
+    """
+    try:
+        named = parse_wheel_filename(wheel.name)[1]
+        same = not version or Version(named.public) == Version(Version(version).public)
+    except (InvalidVersion, InvalidWheelFilename):
+        return ""
+    return "" if same else (
+        f"warning: its build calls the wheel {named}, and the source is {version}: pip refuses it "
+        "where it is asked for by that version. It reads it from git, from a variable "
+        "(SETUPTOOLS_SCM_PRETEND_VERSION) or from a line that its authors forgot"
+    )  # fmt: skip
 
 
 def refuse_pure(wheel: Path, title: str) -> bool:

@@ -72,7 +72,8 @@ def beyond(module: Path, level: str, *, microsoft: bool) -> Beyond:
     Args:
         level: the baseline, as `baseline` says it.
         microsoft: it is of Microsoft's compiler, whose start-up code asks the processor in one
-            function (__isa_available_init), and which has tables between functions.
+            function (__isa_available_init), and which has tables between functions. Its standard
+            library has functions that look at what that wrote down (std::find): they are not told.
 
     Raises:
         DiagnosisError: it is no PE file.
@@ -93,6 +94,8 @@ def beyond(module: Path, level: str, *, microsoft: bool) -> Beyond:
         raise DiagnosisError(f"{module.name} is no module of Windows")
     tzcnt = {Code.TZCNT_R16_RM16, Code.TZCNT_R32_RM32, Code.TZCNT_R64_RM64}  # older ones take bsf
     features: Counter[str] = Counter()
+    having: list[tuple[bytes, int, Counter[str]]] = []
+    written: set[int] = set()
     functions = asking = 0
     for start, end in _functions(parsed, gaps=not microsoft):
         code = bytes(parsed.get_content_from_virtual_address(start, end - start))
@@ -103,11 +106,41 @@ def beyond(module: Path, level: str, *, microsoft: bool) -> Beyond:
             for feature in instruction.cpuid_features():
                 if feature in names and instruction.code not in tzcnt:
                     has[names[feature]] += 1
-        features += has
-        functions += bool(has)
         asking += asks
+        if asks and microsoft:
+            written |= _written(code, start)
+        if has:
+            having.append((code, start, has))
+    for code, start, has in having:
+        if not written & _read(code, start):
+            features += has
+            functions += 1
     counted = dict(sorted(features.items(), key=lambda pair: -pair[1]))
     return Beyond(counted, functions, asking > microsoft)
+
+
+def _read(code: bytes, start: int) -> set[int]:
+    """The addresses that a function's instructions name."""
+    from iced_x86 import Decoder
+
+    return {
+        one.ip_rel_memory_address
+        for one in Decoder(64, code, ip=start)
+        if one.is_ip_rel_memory_operand
+    }
+
+
+def _written(code: bytes, start: int) -> set[int]:
+    """The addresses that a function writes to."""
+    from iced_x86 import Decoder, InstructionInfoFactory, OpAccess
+
+    look = InstructionInfoFactory().info
+    writes = {OpAccess.WRITE, OpAccess.COND_WRITE, OpAccess.READ_WRITE, OpAccess.READ_COND_WRITE}
+    return {
+        one.ip_rel_memory_address
+        for one in Decoder(64, code, ip=start)
+        if one.is_ip_rel_memory_operand and any(m.access in writes for m in look(one).used_memory())
+    }
 
 
 def _functions(parsed, *, gaps: bool) -> list[tuple[int, int]]:  # type: ignore[no-untyped-def]

@@ -137,10 +137,7 @@ def _python(project: Project, folder: Path, packages: Sequence[str | Path], job:
             "run doit profile=zig build"
         )
     portable.lay_down(project, environment.pythons[project.target.version].artifact, folder)
-    site_packages = folder / "Lib" / "site-packages"
     _install(project, folder, packages, job)
-    own = {path.name for path in folder.iterdir()}
-    portable.place_runtime(site_packages, folder, own)
     return folder / "python.exe"
 
 
@@ -163,6 +160,8 @@ def _install(project: Project, python: Path, packages: Sequence[str | Path], job
         windows_python.HERE.path(python / "python.exe"),
         python / "Scripts",
     )
+    own = {path.name for path in python.iterdir()}
+    portable.place_runtime(site_packages, python, own)
 
 
 def _ask(
@@ -203,6 +202,7 @@ def _compiler(
             **compiler.environment,
             **spelling.for_msvc(recipe, tree, libraries, compiler.environment, seen),
             **prefixes,
+            **windows_python.HERE.with_runtime(project),
             "DISTUTILS_USE_SDK": "1",
             "CC": "cl", "CXX": "cl", **_CMAKE,
             "CMAKE_TOOLCHAIN_FILE": seen(trials),
@@ -269,6 +269,8 @@ def make(
         changed = apply_patch(patch, tree)
         say(f"{patch.name} changes {', '.join(changed)}")
     backend = back_end.read(tree, (*recipe.build_requires, *requires))
+    if by := back_end.rust(backend):
+        _refuse_rust(asked, by)
     for requirement, why in backend.added.items():
         say(f"build requirement added: {requirement} ({why})")
     named = [*backend.requires, *backend.added]
@@ -319,6 +321,8 @@ def make(
         say(f"left out of compiler calls: {word} ({why})")
     wheel = out / answer["wheel"]
     outcome = Outcome(wheel, backend.name, build_seconds=build_seconds)
+    if told := check.other_version(wheel, asked.version):
+        say(told)
     pure = check.refuse_pure(wheel, asked.title)
     if not pure:
         bins = [library.prefix / "bin" for library in libraries]
@@ -344,6 +348,14 @@ def make(
         say(f"it imports what its metadata does not require; with {', '.join(omitted)}:")
         _install(project, outcome.environment, omitted, job)
         outcome.imported = imported(project, clean, names, folder, job)
+    if others := _without_runtime(project, outcome, wheel):
+        runtime = project.config.build.runtime["msvc"]
+        for name, dlls in others.items():
+            say(f"{name}, which is another package's, wants {', '.join(dlls)}: Windows does not "
+                "bring it")  # fmt: skip
+        say(f"with {', '.join(runtime)}:")
+        _install(project, outcome.environment, runtime, job)
+        outcome.imported = imported(project, clean, names, folder, job)
     if recipe.check and not any(outcome.imported.values()):
         say("checking what it does")
         outcome.wrong = checked(project, clean, recipe.check, folder, job)
@@ -351,6 +363,28 @@ def make(
     outcome.seconds = time.monotonic() - started
     shutil.rmtree(folder / "build-python", ignore_errors=True)
     return outcome
+
+
+def _without_runtime(project: Project, outcome: Outcome, wheel: Path) -> dict[str, list[str]]:
+    """Modules of other packages that want DLLs of Microsoft's C++ runtime -> those DLLs.
+
+    Most machines have it, so that wheels leave it out; a clean Windows has it not.
+    """
+    site_packages = outcome.environment / "Lib" / "site-packages"
+    own = set(check.files(wheel))
+    patterns = [
+        dll
+        for profile in project.config.profiles.values()
+        if profile.toolchain.kind == "msvc"
+        for runtime in profile.toolchain.runtime
+        for dll in runtime.dlls
+    ]
+    found = {}
+    for file in check.not_loaded(outcome.imported.values(), site_packages):
+        name = file.relative_to(site_packages).as_posix()
+        if name not in own and (dlls := check.lacking(file, outcome.environment, patterns)):
+            found[name] = dlls
+    return found
 
 
 def imported(
@@ -388,6 +422,25 @@ def checked(project: Project, python: Path, check: Check, folder: Path, job: Job
         return f"its check ended with status {finished.status}: {' / '.join(finished.tail[-2:])}"
     expected = check.expected.strip()
     return "" if printed == expected else f"its check printed {printed!r}, expected {expected!r}"
+
+
+def _refuse_rust(asked: Source, by: str) -> None:
+    """Say that Rust is missing, where it is: what compiles it would download one and try.
+
+    Raises:
+        BuildError: always but on a Windows that has it.
+    """
+    if not windows_python.HERE.needs_wine and host.program("cargo"):
+        return
+    instead = (
+        f"take its wheel from the index, {asked.wheels[0]}"
+        if asked.wheels
+        else "take a version that has a wheel for this Python, or build it on a Windows with Rust "
+        "(https://rustup.rs)"
+    )
+    raise BuildError(
+        f"it is written in Rust ({by} compiles it), and no Rust for Windows is here; {instead}"
+    )
 
 
 def record_hash(project: Project, asked: Source) -> None:

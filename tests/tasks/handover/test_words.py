@@ -52,6 +52,18 @@ def test_cls_words_are_translated_and_those_without_meaning_dropped():
     assert not made.left_out
 
 
+def test_optimisation_of_the_whole_program_would_make_zig_build_its_runtime_anew():
+    made = call("g++", "-shared", "-flto=thin", "-flto", "-ffat-lto-objects", "-O3", "a.o")
+    assert made.words == ["-shared", "a.o"]
+
+
+def test_a_link_has_no_words_of_code_generation():
+    given = ["-shared", "-mavx2", "-mwindows", "-ffp-contract=off", "-std=c++17", "-o", "b.pyd"]
+    assert call("g++", *given, "a.obj").words == ["-shared", "-mwindows", "-o", "b.pyd", "a.obj"]
+    assert "-mavx2" in call("g++", "-c", "-mavx2", "a.cpp").words
+    assert "-mavx2" in call("g++", *given, "a.cpp").words
+
+
 def test_libraries_of_windows_are_found_in_any_spelling():
     assert call("gcc", "-shared", "a.o", "-lWs2_32", "-lAdvapi32.lib", "ADVAPI32.LIB").words == [
         "-shared", "a.o", "-lws2_32", "-ladvapi32", "-ladvapi32",
@@ -90,3 +102,22 @@ def test_a_folder_is_found_in_any_case_below_the_working_folder_too(tmp_path):
     request = Request.read(["gcc", "/prefix/drive_c/", folder, str(len(words)), *words])
     made = call_of(request, {"ws2_32"}.__contains__)
     assert made.words == ["-c", "Modules/a.c", "-o", "Temp/Modules/a.o"]
+
+
+def test_a_static_library_of_cmake_is_found_by_the_name_that_it_has_with_visual_studio(tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "libmade.a").touch()
+    (tmp_path / "lib" / "there.lib").touch()
+    folder = "Z:" + str(tmp_path).replace("/", "\\")
+    words = [
+        "-shared",
+        "a.o",
+        "lib\\made.lib",
+        f"{folder}\\lib\\made.lib",
+        "lib\\there.lib",
+        "no.lib",
+    ]
+    request = Request.read(["g++", "/prefix/drive_c/", folder, str(len(words)), *words])
+    assert call_of(request, {"ws2_32"}.__contains__).words == [
+        "-shared", "a.o", "lib/libmade.a", f"{tmp_path}/lib/libmade.a", "lib/there.lib", "no.lib",
+    ]  # fmt: skip

@@ -48,6 +48,28 @@ def test_a_program_that_setup_py_calls_is_added(tmp_path):
     assert not back_end.read(tmp_path).added
 
 
+@pytest.mark.parametrize(
+    "text", ["Extension('x._x', ['x/x.i'])", "interface = 'Box2D.i'", "swig_opts=['-c++']"]
+)
+def test_an_interface_for_swig_is_translated_by_it(text, tmp_path):
+    (tmp_path / "setup.py").write_text(f"{text}\n")
+    assert set(back_end.read(tmp_path).added) == {"swig"}
+    assert not back_end.read(tmp_path, ("swig<4.3",)).added.get("swig")
+
+
 def test_cmake_is_not_without_ninja(tmp_path):
     (tmp_path / "setup.py").write_text("")
     assert set(back_end.read(tmp_path, ("cmake<4",)).added) == {"cmake<4", "ninja"}
+
+
+@pytest.mark.parametrize(
+    ("system", "by"),
+    [
+        ('requires = ["maturin>=1,<2", "puccinialin"]\nbuild-backend = "maturin"', "maturin"),
+        ('requires = ["setuptools", "setuptools_rust>=1.7"]', "setuptools-rust"),
+        ('requires = ["setuptools", "Cython"]', ""),
+    ],
+)
+def test_rust_is_seen_before_anything_is_built(system, by, tmp_path):
+    (tmp_path / "pyproject.toml").write_text(f"[build-system]\n{system}\n")
+    assert back_end.rust(back_end.read(tmp_path)) == by

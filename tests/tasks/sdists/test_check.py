@@ -1,6 +1,10 @@
 """What is in a finished wheel."""
 
 import zipfile
+from pathlib import Path
+
+import pytest
+from pe_files import make_dll, make_python
 
 from tasks.sdists import check
 
@@ -40,3 +44,30 @@ def test_an_extension_that_was_begun_and_is_not_in_the_wheel_is_lost(tmp_path):
         "building 'a._three' extension\nerror: no\nbuilding 'a._three' extension\n"
     )
     assert check.lost(log, wheel) == ["a._three"]
+
+
+@pytest.mark.parametrize(
+    ("named", "source", "told"),
+    [
+        ("0.0.0", "1.1.0", "calls the wheel 0.0.0, and the source is 1.1.0"),
+        ("1.1", "1.1.0", ""),
+        ("1.1.0+abc", "1.1.0", ""),
+        ("1.1.0", "", ""),
+        ("1.1.0", "of-an-older-time", ""),
+    ],
+)
+def test_a_wheel_that_calls_itself_another_version_is_told(named, source, told):
+    line = check.other_version(Path(f"a-{named}-cp311-cp311-win_amd64.whl"), source)
+    assert told in line and bool(told) == bool(line)
+
+
+def test_the_modules_whose_dlls_are_missing_are_found_by_what_python_says(tmp_path):
+    module = tmp_path / "ot" / "lp" / "emd_wrap.cp311-win_amd64.pyd"
+    module.parent.mkdir(parents=True)
+    make_dll(module, ["MSVCP140.dll", "KERNEL32.dll"])
+    make_python(tmp_path)
+    error = "ImportError: DLL load failed while importing emd_wrap: Module not found."
+    assert check.not_loaded([error, ""], tmp_path) == [module]
+    assert check.not_loaded(["ModuleNotFoundError: No module named 'emd_wrap'"], tmp_path) == []
+    assert check.lacking(module, tmp_path, ["msvcp140*.dll"]) == ["MSVCP140.dll"]
+    assert check.lacking(module, tmp_path, ["vcruntime*.dll"]) == []

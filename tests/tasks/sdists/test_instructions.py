@@ -8,6 +8,21 @@ from tasks.sdists import check, instructions
 SOURCE = """
 typedef double wide __attribute__((vector_size(32)));
 __declspec(dllexport) void add(wide *a, const wide *b) { *a = *a * *b + *b; }
+#ifdef KEPT
+#include <cpuid.h>
+volatile unsigned kept;
+__declspec(dllexport) void start(void)
+{
+    unsigned a, b, c, d;
+    __cpuid(1, a, b, c, d);
+    kept = c;
+}
+__declspec(dllexport) void choose(wide *a, const wide *b)
+{
+    if (kept & 1)
+        *a = *a * *b - *b;
+}
+#endif
 #ifdef ASKS
 #include <cpuid.h>
 __declspec(dllexport) int has(void)
@@ -46,6 +61,13 @@ def test_what_is_chosen_at_run_time_is_said(tmp_path):
     assert told.endswith("chosen at run time")
     # One function that asks is Microsoft's start-up code.
     assert next(check.beyond(made.parent, "x86-64-v2", "msvc")).startswith("warning: ")
+
+
+def test_a_function_that_looks_at_what_the_start_up_wrote_down_chooses_itself(tmp_path):
+    made = module(tmp_path / "a", "-mavx", "-mfma", "-DKEPT")
+    # Of `add`, which is for every call, and `choose`.
+    assert instructions.beyond(made, "x86-64-v2", microsoft=True).functions == 1
+    assert instructions.beyond(made, "x86-64-v2", microsoft=False).functions == 2
 
 
 def test_the_baseline_is_not_told(tmp_path):
