@@ -108,11 +108,13 @@ class Release:
     Args:
         sdist: its source, None if there is none.
         wheels: file names of the wheels that such a Python installs.
+        compiled: that of a wheel for one system, whichever; "" where all are for every system.
     """
 
     version: str
     sdist: Distribution | None
     wheels: tuple[str, ...]
+    compiled: str = ""
 
 
 def find_release(name: str, version: str | None, python: str) -> Release:
@@ -155,7 +157,9 @@ def find_release(name: str, version: str | None, python: str) -> Release:
     release = [file for file in files if file.version == chosen]
     sdist = next((f for f in release if _is_kind(f, "sdist", None)), None)
     wheels = [f.filename for f in release if _installs(f, python)]
-    return Release(chosen, _distribution(sdist) if sdist else None, tuple(wheels))
+    names = [file.filename for file in release if file.package_type == "wheel"]
+    compiled = next((name for name in names if not name.endswith("-any.whl")), "")
+    return Release(chosen, _distribution(sdist) if sdist else None, tuple(wheels), compiled)
 
 
 def _installs(file: DistributionPackage, python: str) -> bool:

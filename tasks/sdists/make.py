@@ -335,6 +335,9 @@ def make(
             raise BuildError("the wheel is not fit for others: " + "; ".join(found), log=job.log)
     else:
         say("nothing in it is compiled: the wheel is for every system")
+        if asked.compiled:
+            say(f"warning: {asked.compiled} of the index has a compiled part: its build left that "
+                "out here. See whether a variable or a library switches it on")  # fmt: skip
     outcome.gave_up = (folder / CALLS).is_file() and not check.compiled(wheel)
     log = job.log.read_text(encoding="utf-8", errors="replace")
     outcome.lost = [] if outcome.gave_up else check.lost(log, wheel)

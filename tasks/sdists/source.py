@@ -32,6 +32,7 @@ class Source:
         path: an archive or a folder.
         sha256: of the archive; "" for a folder.
         wheels: wheels for the target Python on Windows that the index has already.
+        compiled: a wheel of it in the index that has a compiled part, for whatever system.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Source:
     path: Path
     sha256: str
     wheels: tuple[str, ...] = ()
+    compiled: str = ""
 
     @property
     def title(self) -> str:
@@ -112,7 +114,7 @@ def find(asked: str, project: Project, base: Path, job: Job) -> Source:
         sha256 = download.download(
             found.url, target, sha256=sha256, progress=job.progress, session=index.session()
         )
-    return Source(name, release.version, target, str(sha256), release.wheels)
+    return Source(name, release.version, target, str(sha256), release.wheels, release.compiled)
 
 
 def _local(path: Path) -> Source:

@@ -13,7 +13,7 @@ from pypi_simple import PYPI_SIMPLE_ENDPOINT
 from tasks.core.errors import BuildError
 from tasks.downloads import index, network
 from tasks.downloads.download import download
-from tasks.downloads.index import Distribution, find_distribution
+from tasks.downloads.index import Distribution, find_distribution, find_release
 
 FILES = {
     "demo-1.0.tar.gz": b"sdist",
@@ -171,6 +171,16 @@ def test_a_missing_project_is_told(server: Server) -> None:
     message = complaint("no-such-thing")
     assert "no project no-such-thing" in message
     assert server.url.removeprefix("http://") in message
+
+
+def test_a_release_tells_what_a_windows_python_has_of_it_and_whether_any_is_compiled(
+    server: Server,
+) -> None:
+    found = find_release("demo", "1.0", "3.11")
+    assert found.wheels == ("demo-1.0-cp311-cp311-win_amd64.whl",)
+    assert found.compiled == "demo-1.0-cp310-cp310-win_amd64.whl"
+    assert not find_release("demo", "1.0", "3.13").wheels
+    assert not find_release("demo", "2.0", "3.11").compiled
 
 
 def test_a_page_is_asked_for_once(server: Server) -> None:
