@@ -253,9 +253,9 @@ def _explained(
         )
         tree = source.top_of(folder / make.TREE)
         suggested = suggest.suggestions(text, tree, calls, recipe, libraries)
-    answers.show(
-        answers.told(suggest.mended(triage.triage(text, [project.environment]), suggested))
-    )
+    # What config.yaml could say is for the packages of the graph; these have recipes.
+    findings = triage.triage(text, here=False)
+    answers.show(answers.told(suggest.mended(findings, suggested)))
     _say(f"  the whole log: {project.shown(log)}")
     if found:
         _say(f"  its tree and what was made of it: {project.shown(folder)}")
