@@ -1,13 +1,16 @@
 """Runs in the Windows Python: imports modules, and says how it went as one line of JSON.
 
-Usage: python imports.py MODULE...
+Usage: python imports.py MODULE|FILE.pyd...; a file is a library of site-packages, which is loaded.
 """
 
+import ctypes
 import importlib
 import json
 import sys
+import sysconfig
 import time
 import traceback
+from pathlib import Path
 
 
 def main() -> int:
@@ -18,8 +21,11 @@ def main() -> int:
         started = time.perf_counter()
         result: dict[str, object] = {"module": name, "status": "passed"}
         try:
-            module = importlib.import_module(name)
-            result["file"] = getattr(module, "__file__", None)
+            if name.endswith(".pyd"):
+                ctypes.CDLL(str(Path(sysconfig.get_path("purelib"), name)))
+            else:
+                module = importlib.import_module(name)
+                result["file"] = getattr(module, "__file__", None)
         except BaseException as error:
             traceback.print_exc()
             result["status"] = "failed"

@@ -49,6 +49,24 @@ def modules(members: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(dotted))
 
 
+def libraries(folder: Path) -> dict[str, str]:
+    """Extension modules that are none -> their files: they ask nothing of Python.
+
+    setuptools compiles what is loaded with ctypes as if it were a module. To import such a thing
+    ends in an error, or in a crash where it has an empty PyInit function for the linker's sake.
+
+    Args:
+        folder: with the modules of a wheel.
+    """
+    found: dict[str, str] = {}
+    for file in sorted(folder.rglob("*.pyd")):
+        name = file.relative_to(folder).as_posix()
+        needed = pe.read_pe(file).imports
+        if not any(re.match(r"(?i)python3\d*|libpython", dll) for dll in needed):
+            found |= dict.fromkeys(modules([name]), name)
+    return found
+
+
 def files(wheel: Path) -> list[str]:
     """The names of the files in a wheel."""
     with zipfile.ZipFile(wheel) as archive:

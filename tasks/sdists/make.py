@@ -344,7 +344,9 @@ def make(
     say("installing it into a clean Windows Python, and importing it")
     outcome.environment = folder / "python"
     clean = _python(project, outcome.environment, [wheel, *recipe.requires], job)
-    names = check.modules(check.files(wheel))
+    # What is no module, though it is called one, is loaded, and not imported.
+    loaded = {} if pure else check.libraries(folder / "looked-at")
+    names = [loaded.get(name, name) for name in check.modules(check.files(wheel))]
     outcome.imported = imported(project, clean, names, folder, job)
     omitted = back_end.providers(outcome.imported.values())
     if omitted:

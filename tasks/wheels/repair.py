@@ -5,6 +5,7 @@ https://github.com/adang1345/delvewheel
 
 import re
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,12 +31,16 @@ def repaired(wheel: Path, places: Sequence[Path], folder: Path, job: Job) -> Pat
         BuildError: a DLL is nowhere; it is named.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(wheel) as archive:
+        own = any(name.lower().endswith(".dll") for name in archive.namelist())
+    # A package that loads DLLs of its own with ctypes: what they need is told by nothing else.
+    of_own = ["--analyze-existing", "--ignore-existing"] if own else []
     try:
         process.run(
             [
                 sys.executable, "-m", "delvewheel", "repair",
                 *(word for place in places for word in ("--add-path", place)),
-                "--wheel-dir", folder, wheel,
+                *of_own, "--wheel-dir", folder, wheel,
             ],
             log=job.log, cwd=folder, line=job.line, timeout=TIMEOUT,
             # With the one it leaves its command line out of the wheel; with the other its sets

@@ -71,3 +71,12 @@ def test_the_modules_whose_dlls_are_missing_are_found_by_what_python_says(tmp_pa
     assert check.not_loaded(["ModuleNotFoundError: No module named 'emd_wrap'"], tmp_path) == []
     assert check.lacking(module, tmp_path, ["msvcp140*.dll"]) == ["MSVCP140.dll"]
     assert check.lacking(module, tmp_path, ["vcruntime*.dll"]) == []
+
+
+def test_a_library_for_ctypes_that_is_called_a_module_is_told_from_modules(tmp_path):
+    package = tmp_path / "a"
+    package.mkdir()
+    make_dll(package / "module.cp311-win_amd64.pyd", ["python311.dll", "KERNEL32.dll"])
+    make_dll(package / "stable.pyd", ["python3.dll"])
+    make_dll(package / "library.cp311-win_amd64.pyd", ["KERNEL32.dll"])
+    assert check.libraries(tmp_path) == {"a.library": "a/library.cp311-win_amd64.pyd"}
