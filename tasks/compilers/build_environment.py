@@ -153,6 +153,35 @@ def compose(
     return BuildEnvironment({**variables, **common})
 
 
+def msvc_variables(
+    given: Mapping[str, str],
+    *,
+    options: Sequence[str],
+    include: Iterable[str],
+    lib: Iterable[str],
+    linked: Sequence[str],
+) -> dict[str, str]:
+    """The variables that cl.exe and link.exe read, with what they have already; none is empty.
+
+    https://learn.microsoft.com/cpp/build/reference/cl-environment-variables
+    https://learn.microsoft.com/cpp/build/reference/linking (LINK environment variables)
+
+    Args:
+        given: the toolchain's variables.
+        options: of cl.exe. In its variable "#" stands for "=", which it does not take from there.
+        include, lib: folders as Windows sees them, in front of the toolchain's.
+        linked: names, which the linker looks up in LIB: no path has to survive its splitting at
+            spaces.
+    """
+    made = {
+        "CL": " ".join(filter(None, [given.get("CL"), subprocess.list2cmdline(options)])),
+        "INCLUDE": ";".join(filter(None, [*include, given.get("INCLUDE")])),
+        "LIB": ";".join(filter(None, [*lib, given.get("LIB")])),
+        "LINK": " ".join(filter(None, [given.get("LINK"), *linked])),
+    }
+    return {name: value for name, value in made.items() if value}
+
+
 def _for_msvc(
     toolchain: Toolchain,
     python: Path,
@@ -160,35 +189,17 @@ def _for_msvc(
     definitions: Mapping[str, str],
     seen: Callable[[Path], str],
 ) -> BuildEnvironment:
-    """The table for cl.exe and link.exe.
-
-    https://learn.microsoft.com/cpp/build/reference/cl-environment-variables
-    https://learn.microsoft.com/cpp/build/reference/linking (LINK environment variables)
-    """
-
-    def folders(variable: str, first: Iterable[Path]) -> str:
-        given = toolchain.environment.get(variable, "")
-        return ";".join([*map(seen, first), *filter(None, [given])])
-
-    def own(variable: str) -> list[str]:
-        return [given] if (given := toolchain.environment.get(variable, "")) else []
-
-    lib_folders = [*(library.prefix / "lib" for library in libraries), python / "libs"]
+    """The table for cl.exe and link.exe."""
+    own = msvc_variables(
+        toolchain.environment,
+        options=[f"/D{name}#{value}" for name, value in definitions.items()],
+        include=(seen(library.prefix / "include") for library in libraries),
+        lib=map(seen, [*(library.prefix / "lib" for library in libraries), python / "libs"]),
+        linked=[file.name for library in libraries for file in library.files()],
+    )
     variables = {
         **toolchain.environment,
-        "INCLUDE": folders("INCLUDE", (library.prefix / "include" for library in libraries)),
-        "LIB": folders("LIB", lib_folders),
-        # Names, which the linker looks up in LIB: no path has to survive its splitting at spaces.
-        "LINK": " ".join(
-            [*own("LINK"), *(file.name for library in libraries for file in library.files())]
-        ),
-        # In this variable "#" stands for "=", which cl.exe does not take from there.
-        "CL": " ".join(
-            [
-                *own("CL"),
-                subprocess.list2cmdline(f"/D{n}#{value}" for n, value in definitions.items()),
-            ]
-        ).strip(),
+        **own,
         # setuptools takes compiler and folders from these variables, and looks for none itself.
         "DISTUTILS_USE_SDK": "1",
         # Messages in English, where that language pack is installed: triage reads them.

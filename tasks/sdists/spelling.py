@@ -1,10 +1,9 @@
 """What a recipe says of a compilation, as gcc and clang spell it, and as Microsoft's cl does."""
 
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tasks.compilers.build_environment import LinkedLibrary
+from tasks.compilers.build_environment import LinkedLibrary, msvc_variables
 from tasks.core.recipe import PackageRecipe
 from tasks.handover.words import Call
 
@@ -49,7 +48,6 @@ def for_msvc(
 ) -> dict[str, str]:
     """The variables that cl and link read, with what they have already.
 
-    https://learn.microsoft.com/cpp/build/reference/cl-environment-variables: "#" stands for "=".
     cl has no standard before C++14 and C11; those are what it compiles by itself.
 
     Args:
@@ -67,10 +65,10 @@ def for_msvc(
     folders = [library.prefix / "lib" for library in libraries]
     linked = [file.name for library in libraries for file in library.files()]
     linked += [f"{name}.lib" for name in recipe.system_libraries]
-    made = {
-        "CL": " ".join(filter(None, [given.get("CL"), subprocess.list2cmdline(options)])),
-        "INCLUDE": ";".join(filter(None, [*map(seen, headers), given.get("INCLUDE")])),
-        "LIB": ";".join(filter(None, [*map(seen, folders), given.get("LIB")])),
-        "LINK": " ".join(filter(None, [given.get("LINK"), *linked])),
-    }
-    return {name: value for name, value in made.items() if value}
+    return msvc_variables(
+        given,
+        options=options,
+        include=map(seen, headers),
+        lib=map(seen, folders),
+        linked=linked,
+    )
