@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tasks import extract, staging
@@ -80,19 +81,22 @@ def ingredients(
     features: dict[str, Path | None],
     source: Mapping[str, FileEntry],
     tools: Mapping[str, Any],
+    needs: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Everything that a library's prefix depends on; no path of this machine or clone.
 
     Args:
         source: every file of the unpacked source. Two archives with the same files, such as a
             release and its mirror, are the same source.
+        needs: the libraries that it is built with -> the digest of what is in their prefix.
     """
     return {
         "recipe": RECIPE,
         "source": digest({name: file.sha256 for name, file in source.items()}),
         **tools,
-        **recipe.model_dump(mode="json", exclude={"artifact", "link", "optional"}),
+        **recipe.model_dump(mode="json", exclude={"artifact", "needs", "link", "optional"}),
         "defines": cmake_defines(recipe, features),
+        **({"needs": dict(needs)} if needs else {}),
     }
 
 
@@ -136,7 +140,16 @@ def key_of(
             f'{recipe.artifact} is not unpacked; run "doit extract:{recipe.artifact}" again'
         )
     made_with = tools(recipe, features, toolchain.load(project.toolchain_file), job)
-    return Key(name, ingredients(recipe, features, source.files, made_with))
+    needs = {needed: _contents(project, needed) for needed in recipe.needs}
+    return Key(name, ingredients(recipe, features, source.files, made_with, needs))
+
+
+def _contents(project: Project, name: str) -> str:
+    """The digest of the files in a library's prefix."""
+    made = manifest.read(project.manifest(f"libs:{name}"))
+    if made is None:
+        raise BuildError(f'{name} is not there; run "doit libs:{name}" again')
+    return digest({file: entry.sha256 for file, entry in made.files.items()})
 
 
 def build_with_cmake(
@@ -199,6 +212,7 @@ def _build(
         recipe.precompile,
         recipe.without_paths,
         calls(project),
+        [project.prefix(needed) for needed in recipe.needs],
     )
     where = f"config.yaml, libraries.{name}.recipes.cmake"
     staging.stage_prefix(
@@ -248,7 +262,11 @@ def task_of(project: Project, name: str) -> dict[str, Any]:
             partial(build_with_cmake, project, name, recipe, features),
             recipe=RECIPE,
             settings={"recipe": _read(recipe), "features": features},
-            needs=[f"extract:{recipe.artifact}", "toolchain"],
+            needs=[
+                f"extract:{recipe.artifact}",
+                "toolchain",
+                *(f"libs:{needed}" for needed in recipe.needs),
+            ],
             owns=[prefix, project.build / "work" / name],
         )
     if isinstance(recipe, PrebuiltRecipe):

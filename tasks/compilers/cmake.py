@@ -39,6 +39,18 @@ def precompiling(headers: Mapping[str, Path]) -> str:
     return "\n".join([_PRECOMPILE, *calls, ""])
 
 
+def finding(prefixes: Sequence[Path]) -> str:
+    """CMake code that has find_package and the like look into the prefixes of libraries.
+
+    CMAKE_PREFIX_PATH alone is not enough where a toolchain file allows its own roots only.
+    https://cmake.org/cmake/help/latest/variable/CMAKE_FIND_ROOT_PATH_MODE_LIBRARY.html
+    """
+    folders = " ".join(f'"{prefix.as_posix()}"' for prefix in prefixes)
+    return (
+        f"list(PREPEND CMAKE_PREFIX_PATH {folders})\nlist(APPEND CMAKE_FIND_ROOT_PATH {folders})\n"
+    )
+
+
 _PRECOMPILE = """\
 function(precompile target header)
   target_precompile_headers(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${header}>")
@@ -78,6 +90,7 @@ def build(
     precompile: Mapping[str, str] = MappingProxyType({}),
     pathless: Sequence[str] = (),
     calls: Calls = NATIVELY,
+    prefixes: Sequence[Path] = (),
 ) -> None:
     """Configure, build and install a CMake project.
 
@@ -92,6 +105,7 @@ def build(
         pathless: files that configuring makes, relative to tree, out of which the paths of this
             machine are taken.
         calls: how the programs of the compiler are called.
+        prefixes: of the libraries that it needs.
 
     Raises:
         BuildError: with the end of the log.
@@ -107,10 +121,11 @@ def build(
         # The default, c:/..., is no absolute path to a CMake that runs on Linux.
         "CMAKE_INSTALL_PREFIX": install.as_posix(),
     }
-    if precompile:
-        included = tree / "precompile.cmake"
-        headers = {target: source / header for target, header in precompile.items()}
-        included.write_text(precompiling(headers), encoding="utf-8", newline="\n")
+    included = tree / "included.cmake"
+    headers = {target: source / header for target, header in precompile.items()}
+    code = finding(prefixes) if prefixes else ""
+    if code := code + (precompiling(headers) if headers else ""):
+        included.write_text(code, encoding="utf-8", newline="\n")
         settings["CMAKE_PROJECT_TOP_LEVEL_INCLUDES"] = included.as_posix()
     configure: list[str | Path] = [
         "-S",

@@ -123,9 +123,15 @@ class CMakeDifference(Model):
 
 
 class CMakeRecipe(Model):
-    """A library built from source with CMake and Ninja."""
+    """A library built from source with CMake and Ninja.
+
+    Args:
+        needs: other libraries, which are built before and found by its find_package. Those that
+            are static are linked with it.
+    """
 
     artifact: str
+    needs: tuple[str, ...] = ()
     link: tuple[str, ...]
     defines: dict[str, CMakeValue] = {}
     precompile: dict[str, str] = {}

@@ -123,6 +123,8 @@ def _check_libraries(config: Config | LibraryFile, name: str, root: Path) -> Non
             recipe = getattr(library.recipes, recipe_name)
             if recipe is None or isinstance(recipe, CondaRecipe):
                 continue
+            if library_name in getattr(recipe, "needs", ()):
+                raise ConfigError(f"{name}: libraries.{library_name}.recipes: it needs itself")
             where = f"libraries.{library_name}.recipes.{recipe_name}.artifact"
             if recipe.artifact not in config.artifacts:
                 raise unknown("artifact", recipe.artifact, config.artifacts, f"{name}: {where}")

@@ -1,5 +1,8 @@
 """doit build, for real: a source that asks where it is, built and used under Wine."""
 
+import hashlib
+import zipfile
+
 import pytest
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(4200)]
@@ -100,7 +103,7 @@ environment: {SAID: from the recipe}
 definitions: {ANSWER: "42"}
 std: c++20
 include: [headers]
-libraries: [zlib]
+libraries: [summing]
 system_libraries: [ws2_32]
 patches: [name.patch]
 check:
@@ -108,6 +111,34 @@ check:
     import told
     print(told.answer, told.order, told.sum)
   expected: EXPECTED
+"""
+# A library that is built with another one, from an archive of this machine.
+SUMMING = """
+artifacts:
+  summing:
+    sources: [{url: "ARCHIVE", sha256: SHA256}]
+    added_files:
+      CMakeLists.txt: |
+        cmake_minimum_required(VERSION 3.20)
+        project(summing C)
+        find_package(ZLIB REQUIRED)
+        add_library(summing STATIC summing.c)
+        target_link_libraries(summing PRIVATE ZLIB::ZLIB)
+        set_target_properties(summing PROPERTIES PREFIX "" SUFFIX .lib)
+        install(TARGETS summing)
+libraries:
+  summing:
+    recipes:
+      cmake:
+        artifact: summing
+        needs: [zlib]
+        link: [summing]
+        defines: {CMAKE_BUILD_TYPE: Release}
+        stage: {lib: [lib/summing.lib]}
+"""
+SUMMING_C = """
+#include <zlib.h>
+unsigned long sum(const char *text) { return adler32(1, (const Bytef *)text, 3); }
 """
 TOLD_SETUP = """
 import os
@@ -119,17 +150,17 @@ setup(name="untold", version="1", ext_modules=[
 TOLD = """
 #include <Python.h>
 #include <winsock2.h>
-#include <zlib.h>
 #include "own.h"
 #include <concepts>
 template <std::integral T> T same(T value) { return value; }
+extern "C" unsigned long sum(const char *);
 static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "told", nullptr, -1, nullptr};
 PyMODINIT_FUNC PyInit_told(void)
 {
     PyObject *module = PyModule_Create(&definition);
     PyModule_AddIntConstant(module, "answer", same(ANSWER + OWN));
     PyModule_AddIntConstant(module, "order", htons(1));
-    PyModule_AddIntConstant(module, "sum", adler32(1, (const Bytef *)"abc", 3));
+    PyModule_AddIntConstant(module, "sum", sum("abc"));
     return module;
 }
 """
@@ -157,16 +188,33 @@ def _told(folder, expected):
     return recipe
 
 
+@pytest.fixture
+def summing(built, tmp_path):
+    """recipes/libraries/summing.yaml."""
+    archive = tmp_path / "summing.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("summing.c", SUMMING_C)
+    described = SUMMING.replace("ARCHIVE", archive.as_uri())
+    described = described.replace("SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
+    path = built.folder / "recipes" / "libraries" / "summing.yaml"
+    path.write_text(described)
+    yield
+    path.unlink()
+
+
+@pytest.mark.usefixtures("summing")
 def test_a_recipe_says_what_a_build_cannot_know(built, tmp_path):
     recipe = _told(tmp_path / "told", "43 256 38600999")
     run = built.doit("build", "--package", str(tmp_path / "told"), "--recipe", str(recipe))
     assert run.status == 0, run.output
     assert "library zlib: z.lib, zlib.lib" in run.output
+    assert "library summing: summing.lib" in run.output
     assert "name.patch changes setup.py" in run.output
     assert "it does what the recipe expects" in run.output
     (built.folder / "wheelhouse" / "told-1-cp311-cp311-win_amd64.whl").unlink()
 
 
+@pytest.mark.usefixtures("summing")
 def test_a_wheel_that_gives_a_wrong_answer_is_no_success(built, tmp_path):
     recipe = _told(tmp_path / "told", "44 256 38600999")
     run = built.doit("build", "--package", str(tmp_path / "told"), "--recipe", str(recipe))

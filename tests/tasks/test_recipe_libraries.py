@@ -1,5 +1,6 @@
 """Libraries that recipes name: where they are described, and what is said of one that is not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,29 @@ def test_one_that_nobody_describes_is_told_with_where_to_describe_it():
     )
 
 
+def _lay_down(project, **needs):
+    """Libraries that need others, in recipes/libraries of a project."""
+    folder = recipe_libraries.folder(project)
+    folder.mkdir(parents=True)
+    for name, needed in needs.items():
+        text = LIBRARY.replace("own", name).replace("PATCHES", "")
+        (folder / f"{name}.yaml").write_text(text.replace("link:", f"needs: {needed}, link:"))
+
+
+def test_what_a_library_needs_is_described_or_told(tmp_path):
+    project = replace(load(ROOT), root=tmp_path)
+    _lay_down(project, one="[two]", two="[zlb]")
+    with pytest.raises(ConfigError, match=r"two\.yaml: libraries: unknown library"):
+        recipe_libraries.have(project, ["one"], "own.yaml", print)
+
+
+def test_libraries_that_need_each_other_are_told(tmp_path):
+    project = replace(load(ROOT), root=tmp_path)
+    _lay_down(project, one="[two]", two="[one]")
+    with pytest.raises(ConfigError, match=r"libraries need each other: (one -> two|two -> one)"):
+        recipe_libraries.have(project, ["one"], "own.yaml", print)
+
+
 LIBRARY = """
 artifacts:
   own:
@@ -48,6 +72,7 @@ libraries: {own: {recipes: {cmake: {artifact: own, link: [own], stage: {}}}}}
         ("artifact: own", "artifact: owl", 'recipes.cmake.artifact: unknown artifact "owl"'),
         ("PATCHES", "patches: [a.patch]", "artifacts.own.patches: there is no file a.patch"),
         ("PATCHES", "added_files: {../a: b}", "artifacts.own.added_files"),
+        ("link: [own], ", "needs: [own], link: [own], ", "libraries.own.recipes: it needs itself"),
         ("link: [own], ", "", "libraries.own.recipes.cmake.link: is missing"),
         ("cmake: {", "prebuilt: {", "libraries.own.recipes.prebuilt.stage: unknown key"),
     ],
