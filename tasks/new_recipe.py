@@ -35,6 +35,10 @@ _KEYS = {
     "system_libraries": ("[ws2_32]", "Windows' import libraries that it does not name itself"),
     "definitions": ('{NAME: "value"}', "of the preprocessor"),
     "std": ("c++17", "the language's standard"),
+    "cpu": (
+        "x86-64-v3",
+        "processors that its sources want (2015 and later: AVX2)",
+    ),
     "include": ("[third_party/include]", "folders of the source with headers"),
     "forced_includes": ("[windows.h]", "headers that every source shall begin with"),
     "environment": ("{NAME: value}", "variables that its build reads"),

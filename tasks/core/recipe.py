@@ -5,7 +5,7 @@ different ways are given once; tasks.sdists.spelling spells them.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -18,6 +18,8 @@ FOLDER = "recipes"
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*$")]
 LibraryName = Annotated[str, StringConstraints(pattern=r"^[\w.+-]+$")]
 Inside = Annotated[str, AfterValidator(paths.checked_path)]
+# https://gitlab.com/x86-psABIs/x86-64-ABI, "Micro-Architecture Levels"
+Level = Literal["x86-64-v2", "x86-64-v3", "x86-64-v4"]
 Standard = Annotated[str, StringConstraints(pattern=r"^c(\+\+)?\d\d$")]
 
 
@@ -49,6 +51,8 @@ class PackageRecipe(Model):
         system_libraries: import libraries of Windows to link, without ending: ws2_32.
         definitions: preprocessor definitions, name -> value.
         std: the language's standard, as in c++17 or c11.
+        cpu: the processors that the wheel is for, where its sources use instructions beyond the
+            baseline everywhere: of 2015 and later (x86-64-v3: AVX2), or with AVX-512 (x86-64-v4).
         include: folders of the source that are searched for headers.
         forced_includes: headers that every source shall begin with.
         environment: variables that its build reads.
@@ -63,6 +67,7 @@ class PackageRecipe(Model):
     system_libraries: tuple[LibraryName, ...] = ()
     definitions: dict[Name, str] = Field(default_factory=dict)
     std: Standard | None = None
+    cpu: Level | None = None
     include: tuple[Inside, ...] = ()
     forced_includes: tuple[Inside, ...] = ()
     environment: dict[Name, str] = Field(default_factory=dict)

@@ -22,6 +22,7 @@ _SUFFIX = re.compile(r"(\.cp\d+-win_amd64|\.abi3)?\.pyd")
 _BEGUN = re.compile(r"^building '([\w.]+)' extension\b", re.MULTILINE)
 _NOT_LOADED = re.compile(r"DLL load failed while importing (\w+)")
 # What wheels have at their top by mistake, and what only runs in a test runner.
+_OF_TESTS = {"tests", "test"}  # their modules want what tests want
 _NO_PACKAGE = {"tests", "test", "testing", "docs", "examples", "example", "benchmarks", "setup"}
 
 
@@ -44,7 +45,10 @@ def modules(members: Sequence[str]) -> list[str]:
             top.append([name[:-3]])
         elif len(parts) == 2 and parts[1] == "__init__.py":
             top.append(parts[:1])
-    named = [p for p in (*sorted(top), *sorted(extensions)) if p[0] not in _NO_PACKAGE]
+    named = [
+        p for p in (*sorted(top), *sorted(extensions))
+        if p[0] not in _NO_PACKAGE and not _OF_TESTS & set(p[:-1])
+    ]  # fmt: skip
     dotted = [".".join(p) for p in named if all(part.isidentifier() for part in p)]
     return list(dict.fromkeys(dotted))
 
@@ -112,12 +116,16 @@ def faults(wheel: Path, places: Sequence[Path], folder: Path) -> list[str]:
                 found.append(f"{name} is for {machine}")
             content = file.read_bytes()
             for place in places:
-                if (
-                    str(place).encode() in content
-                    or str(place).replace("/", "\\").encode() in content
-                ):
+                if _holds(content, str(place)):
                     found.append(f"{name} holds a path of this machine, {place}")
     return found
+
+
+def _holds(content: bytes, place: str) -> bool:
+    """Whether bytes hold a path, with slashes of either kind: /root is no part of build/root."""
+    spelled = (re.escape(one.encode()) for one in (place, place.replace("/", "\\")))
+    found = rb"(?<![\w.\-/\\])(?:" + b"|".join(spelled) + rb")(?![\w.\-])"
+    return re.search(found, content) is not None
 
 
 def not_loaded(errors: Iterable[str], site_packages: Path) -> list[Path]:

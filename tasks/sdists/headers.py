@@ -17,6 +17,12 @@ __xgetbv_anywhere(unsigned int number) { return __builtin_ia32_xgetbv(number); }
 #define _xgetbv(number) __xgetbv_anywhere(number)
 #endif
 """
+# What Unix has and Windows not, and is the compiler's own.
+_BYTESWAP = """\
+#define bswap_16(x) __builtin_bswap16(x)
+#define bswap_32(x) __builtin_bswap32(x)
+#define bswap_64(x) __builtin_bswap64(x)
+"""
 _SOURCES = {".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".hxx", ".inc", ".inl", ".pyx",
             ".pxd", ".ipp", ".tcc"}  # fmt: skip
 
@@ -31,6 +37,16 @@ def write_drives(folder: Path, drives: Mapping[str, Path]) -> None:
     for letter, place in drives.items():
         for name in (f"{letter.upper()}:", f"{letter.lower()}:"):
             (folder / name).symlink_to(place, target_is_directory=True)
+
+
+def write_of_unix(folder: Path) -> None:
+    """Write the headers of Unix of which nothing but the compiler is asked.
+
+    Args:
+        folder: for -idirafter.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "byteswap.h").write_text(_BYTESWAP, encoding="ascii")
 
 
 def write_of_microsoft(folder: Path) -> None:

@@ -12,7 +12,8 @@ Baselines: x86-64 psABI, "Micro-Architecture Levels" (https://gitlab.com/x86-psA
 import re
 import struct
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dllwhy.errors import DiagnosisError
@@ -26,6 +27,8 @@ _V4 = re.compile(r"AVX512(F|BW|CD|DQ|VL)")
 # What the levels add to what is beyond x86-64-v2.
 _LEVELS = {"v3": (_V3,), "v4": (_V3, _V4)}
 _ENTRY = struct.Struct("<III")
+_UNW_FLAG_CHAININFO = 4
+_CHAINED_AT_MOST = 32
 
 
 @dataclass(frozen=True)
@@ -93,33 +96,71 @@ def beyond(module: Path, level: str, *, microsoft: bool) -> Beyond:
     if not isinstance(parsed, lief.PE.Binary):
         raise DiagnosisError(f"{module.name} is no module of Windows")
     tzcnt = {Code.TZCNT_R16_RM16, Code.TZCNT_R32_RM32, Code.TZCNT_R64_RM64}  # older ones take bsf
-    features: Counter[str] = Counter()
-    having: list[tuple[bytes, int, Counter[str]]] = []
-    written: set[int] = set()
-    functions = asking = 0
-    for start, end in _functions(parsed, gaps=not microsoft):
+    whole: dict[int, _Function] = {}
+    asking = 0
+    for start, end, first in _functions(parsed, gaps=not microsoft):
         code = bytes(parsed.get_content_from_virtual_address(start, end - start))
-        has: Counter[str] = Counter()
+        function = whole.setdefault(first, _Function())
+        function.parts.append((start, code))
         asks = False
-        for instruction in Decoder(64, code):
+        for instruction in Decoder(64, code, ip=start):
             asks |= instruction.mnemonic == Mnemonic.CPUID
             for feature in instruction.cpuid_features():
                 if feature in names and instruction.code not in tzcnt:
-                    has[names[feature]] += 1
+                    function.has[names[feature]] += 1
+            if instruction.is_call_near or instruction.is_jmp_short_or_near:
+                function.targets.add(instruction.near_branch_target)
         asking += asks
-        if asks and microsoft:
-            written |= _written(code, start)
-        if has:
-            having.append((code, start, has))
-    for code, start, has in having:
-        if not written & _read(code, start):
-            features += has
+        function.asks |= asks
+    passed_over = _choosing(whole) if microsoft else set()
+    features: Counter[str] = Counter()
+    functions = 0
+    for first, function in whole.items():
+        if function.has and first not in passed_over:
+            features += function.has
             functions += 1
     counted = dict(sorted(features.items(), key=lambda pair: -pair[1]))
     return Beyond(counted, functions, asking > microsoft)
 
 
-def _read(code: bytes, start: int) -> set[int]:
+@dataclass
+class _Function:
+    """A function, of one or several parts.
+
+    Args:
+        parts: where each begins, and its code.
+        has: instructions beyond the baseline.
+        targets: where it calls and jumps to.
+        asks: it has cpuid.
+    """
+
+    parts: list[tuple[int, bytes]] = field(default_factory=list)
+    has: Counter[str] = field(default_factory=Counter)
+    targets: set[int] = field(default_factory=set)
+    asks: bool = False
+
+
+def _choosing(whole: Mapping[int, _Function]) -> set[int]:
+    """The functions that look at what one that asks wrote down, and those that only such call."""
+    written = {
+        address for one in whole.values() if one.asks for part in one.parts
+        for address in _written(*part)
+    }  # fmt: skip
+    wanted = {first for first, one in whole.items() if one.has}
+    callers: dict[int, set[int]] = {first: set() for first in wanted}
+    for first, one in whole.items():
+        for target in one.targets & wanted - {first}:
+            callers[target].add(first)
+    looked_at = wanted.union(*callers.values())
+    found = {
+        first for first in looked_at if any(written & _read(*part) for part in whole[first].parts)
+    }
+    while more := {f for f in wanted - found if callers[f] and callers[f] <= found}:
+        found |= more
+    return found
+
+
+def _read(start: int, code: bytes) -> set[int]:
     """The addresses that a function's instructions name."""
     from iced_x86 import Decoder
 
@@ -130,7 +171,7 @@ def _read(code: bytes, start: int) -> set[int]:
     }
 
 
-def _written(code: bytes, start: int) -> set[int]:
+def _written(start: int, code: bytes) -> set[int]:
     """The addresses that a function writes to."""
     from iced_x86 import Decoder, InstructionInfoFactory, OpAccess
 
@@ -143,9 +184,10 @@ def _written(code: bytes, start: int) -> set[int]:
     }
 
 
-def _functions(parsed, *, gaps: bool) -> list[tuple[int, int]]:  # type: ignore[no-untyped-def]
-    """Begin and end of each function with unwind data: all that call or keep registers.
+def _functions(parsed, *, gaps: bool) -> list[tuple[int, int, int]]:  # type: ignore[no-untyped-def]
+    """Begin and end of each part of a function with unwind data, and where its first part begins.
 
+    All functions have such data that call or keep registers.
     https://learn.microsoft.com/cpp/build/exception-handling-x64#struct-runtime_function
 
     Args:
@@ -159,15 +201,37 @@ def _functions(parsed, *, gaps: bool) -> list[tuple[int, int]]:  # type: ignore[
     if directory is not None and directory.size:
         table = bytes(parsed.get_content_from_virtual_address(directory.rva, directory.size))
     whole = len(table) - len(table) % _ENTRY.size
-    found = sorted({(a, b) for a, b, _ in _ENTRY.iter_unpack(table[:whole]) if a < b})
+    entries = sorted({entry for entry in _ENTRY.iter_unpack(table[:whole]) if entry[0] < entry[1]})
+    found = [(begin, end, _first_part(parsed, begin, data)) for begin, end, data in entries]
     if not gaps:
         return found
     made = list(found)
     for section in parsed.sections:
         if section.has_characteristic(lief.PE.Section.CHARACTERISTICS.MEM_EXECUTE):
             place, last = section.virtual_address, section.virtual_address + section.virtual_size
-            for begin, end in [*(pair for pair in found if place <= pair[0] < last), (last, last)]:
+            inside = (pair for pair in entries if place <= pair[0] < last)
+            for begin, end, _ in [*inside, (last, last, 0)]:
                 if place < begin:
-                    made.append((place, begin))
+                    made.append((place, begin, place))
                 place = max(place, end)
     return sorted(made)
+
+
+def _first_part(parsed, begin: int, data: int) -> int:  # type: ignore[no-untyped-def]
+    """Where the function begins of which a part begins somewhere: unwind data may be chained.
+
+    https://learn.microsoft.com/cpp/build/exception-handling-x64#chained-unwind-info-structures
+
+    Args:
+        data: the address of the part's unwind data.
+    """
+    for _ in range(_CHAINED_AT_MOST):
+        head = bytes(parsed.get_content_from_virtual_address(data, 4))
+        if len(head) < 4 or not head[0] >> 3 & _UNW_FLAG_CHAININFO:
+            break
+        codes = head[2] + head[2] % 2
+        entry = bytes(parsed.get_content_from_virtual_address(data + 4 + 2 * codes, _ENTRY.size))
+        if len(entry) < _ENTRY.size:
+            break
+        begin, _, data = _ENTRY.unpack(entry)
+    return begin

@@ -198,7 +198,7 @@ def _compiler(
     if compiler.kind == "msvc":
         trials = folder / "msvc.cmake"
         trials.write_text(_CMAKE_WITH_MSVC, encoding="ascii")
-        yield {
+        variables = {
             **compiler.environment,
             **spelling.for_msvc(recipe, tree, libraries, compiler.environment, seen),
             **prefixes,
@@ -207,15 +207,20 @@ def _compiler(
             "CC": "cl", "CXX": "cl", **_CMAKE,
             "CMAKE_TOOLCHAIN_FILE": seen(trials),
             "VSLANG": "1033",
-        }, [*compiler.path]  # fmt: skip
-        told = folder / _LEFT_OUT
-        lines = told.read_text(encoding="utf-8").splitlines() if told.is_file() else []
-        left_out.update((word, why) for word, _, why in (line.partition("\t") for line in lines))
+        }  # fmt: skip
+        try:
+            yield variables, [*compiler.path]
+        finally:
+            told = folder / _LEFT_OUT
+            text = told.read_text(encoding="utf-8") if told.is_file() else ""
+            words = (line.partition("\t") for line in text.splitlines())
+            left_out.update((word, why) for word, _, why in words)
         return
     zig = project.cache / "zig" / f"ziglang-{compiler.version}" / zig_program().name
     spellings = folder / "headers"
     system = zig.parent / "lib" / "libc" / "include" / "any-windows-any"
     headers.write_other_spellings(tree, system, spellings)
+    headers.write_of_unix(spellings)
     headers.write_drives(spellings, windows_python.HERE.drives(project))
     headers.write_of_microsoft(folder / "headers-first")
     extra = [*AS_MICROSOFT, f"-I{folder / 'headers-first'}", "-idirafter", str(spellings)]
@@ -236,6 +241,16 @@ def _compiler(
             **_CMAKE,
             "DIST_EXTRA_CONFIG": seen(config),
         }, [programs]  # fmt: skip
+
+
+@contextmanager
+def _telling(left_out: Mapping[str, str], say: Callable[[str], None]) -> Iterator[None]:
+    """Say what a compiler was not given, also where the build fails: it may be for want of that."""
+    try:
+        yield
+    finally:
+        for word, why in left_out.items():
+            say(f"left out of compiler calls: {word} ({why})")
 
 
 def make(
@@ -286,9 +301,12 @@ def make(
     own = python.parent / "Lib" / "site-packages" / "sitecustomize.py"
     own.write_text(start, encoding="utf-8")
     left_out: dict[str, str] = {}
-    with _compiler(project, compiler, recipe, libraries, tree, folder, left_out, job) as (
-        variables,
-        path,
+    with (
+        _telling(left_out, say),
+        _compiler(project, compiler, recipe, libraries, tree, folder, left_out, job) as (
+            variables,
+            path,
+        ),
     ):
         site_packages = python.parent / "Lib" / "site-packages"
         folders = [
@@ -317,8 +335,6 @@ def make(
         began = time.monotonic()
         answer = _ask(project, python, tree, "wheel", backend, out, env, TIMEOUT, job)
         build_seconds = time.monotonic() - began
-    for word, why in left_out.items():
-        say(f"left out of compiler calls: {word} ({why})")
     wheel = out / answer["wheel"]
     outcome = Outcome(wheel, backend.name, build_seconds=build_seconds)
     if told := check.other_version(wheel, asked.version):
@@ -328,7 +344,7 @@ def make(
         bins = [library.prefix / "bin" for library in libraries]
         wheel = repair.repaired(wheel, [python.parent, *bins], folder / "repaired", job)
         found = check.faults(wheel, [project.root, Path.home()], folder / "looked-at")
-        level = instructions.baseline(project.config.compiler_flags)
+        level = recipe.cpu or instructions.baseline(project.config.compiler_flags)
         for line in check.beyond(folder / "looked-at", level, compiler.kind):
             say(line)
         if found:

@@ -7,6 +7,8 @@ from tasks.compilers.build_environment import LinkedLibrary, msvc_variables
 from tasks.core.recipe import PackageRecipe
 from tasks.handover.words import Call
 
+# https://learn.microsoft.com/cpp/build/reference/arch-x64; SSE4.2 needs none.
+_OF_MICROSOFT = {"x86-64-v3": "/arch:AVX2", "x86-64-v4": "/arch:AVX512"}
 _COMPILES_ONLY = {"-c", "-E", "-S", "-fsyntax-only"}
 
 
@@ -32,9 +34,12 @@ def for_gcc(
             return []
         of_cxx = (recipe.std or "").startswith("c++")
         standard = [f"-std={recipe.std}"] if recipe.std and of_cxx == (call.role == "cxx") else []
+        # A link would build zig's runtimes anew for it, and for those processors.
+        compiles = _COMPILES_ONLY & set(call.words)
+        level = [f"-mcpu={recipe.cpu.replace('-', '_')}"] if recipe.cpu and compiles else []
         # What is asked about the compiler itself (-dumpmachine) has no file to link.
-        links = not _COMPILES_ONLY & set(call.words) and any(w[:1] != "-" for w in call.words)
-        return [*standard, *every, *(linked if links else [])]
+        links = not compiles and any(w[:1] != "-" for w in call.words)
+        return [*level, *standard, *every, *(linked if links else [])]
 
     return words
 
@@ -58,6 +63,7 @@ def for_msvc(
     """
     known = recipe.std if recipe.std not in ("c++98", "c++03", "c++11", "c89", "c99") else None
     options = [f"/std:{known}"] if known else []
+    options += [_OF_MICROSOFT[recipe.cpu]] if recipe.cpu in _OF_MICROSOFT else []
     options += [f"/D{name}#{value}" for name, value in recipe.definitions.items()]
     options += [f"/FI{header}" for header in recipe.forced_includes]
     headers = [tree / folder for folder in recipe.include]

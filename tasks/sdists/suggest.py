@@ -173,6 +173,8 @@ def _from_messages(text: str) -> Iterator[Suggestion]:
     taken: set[str] = set()
     for pattern, entry in _known():
         key = next(name for name in entry if name in _KEYS)
+        if "unless" in entry and re.search(entry["unless"], text):
+            continue
         for match in pattern.finditer(text):
             name = next((value for value in match.groupdict().values() if value), "")
             if (word := f"{key} {name.partition('.')[0]}") in taken:

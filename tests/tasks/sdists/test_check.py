@@ -11,8 +11,9 @@ from tasks.sdists import check
 
 def test_packages_come_before_extensions():
     members = ["a/__init__.py", "a/_x.cp311-win_amd64.pyd", "b.py", "_c.abi3.pyd", "a/sub/y.pyd",
-               "a-1.dist-info/METADATA", "tests/__init__.py", "a.libs/z.dll"]  # fmt: skip
-    assert check.modules(members) == ["a", "b", "_c", "a._x", "a.sub.y"]
+               "a-1.dist-info/METADATA", "tests/__init__.py", "a.libs/z.dll",
+               "a/tests/_t.pyd", "a/test.pyd"]  # fmt: skip
+    assert check.modules(members) == ["a", "b", "_c", "a._x", "a.sub.y", "a.test"]
 
 
 def test_another_systems_module_is_a_fault(tmp_path):
@@ -80,3 +81,18 @@ def test_a_library_for_ctypes_that_is_called_a_module_is_told_from_modules(tmp_p
     make_dll(package / "stable.pyd", ["python3.dll"])
     make_dll(package / "library.cp311-win_amd64.pyd", ["KERNEL32.dll"])
     assert check.libraries(tmp_path) == {"a.library": "a/library.cp311-win_amd64.pyd"}
+
+
+@pytest.mark.parametrize(
+    ("content", "holds"),
+    [
+        (b"\0/root/clone/a.c\0", True),
+        (b"\0Z:\\root\\clone\\a.c\0", True),
+        (b"from Z:/root", True),
+        (b"build/root/lib", False),
+        (b"build\\root\\lib", False),
+        (b"/roots", False),
+    ],
+)
+def test_a_path_of_this_machine_is_a_whole_one(content, holds):
+    assert check._holds(content, "/root") == holds

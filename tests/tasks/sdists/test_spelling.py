@@ -49,3 +49,11 @@ def test_microsofts_compiler_reads_variables():
 @pytest.mark.parametrize("std", ["c++11", "c99"])
 def test_cl_is_not_given_a_standard_that_it_has_no_word_for(std):
     assert "CL" not in spelling.for_msvc(PackageRecipe(std=std), TREE, [], {}, str)
+
+
+def test_processors_beyond_the_baseline_are_for_what_is_compiled():
+    recipe = PackageRecipe(cpu="x86-64-v3")
+    words = spelling.for_gcc(recipe, TREE, [])
+    assert words(Call("cc", ["-c", "a.c"])) == ["-mcpu=x86_64_v3"]
+    assert words(Call("cc", ["a.o"])) == []
+    assert spelling.for_msvc(recipe, TREE, [], {}, str)["CL"] == "/arch:AVX2"

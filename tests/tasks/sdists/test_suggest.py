@@ -131,3 +131,18 @@ def test_a_build_requirement_is_advised_for_the_recipe_and_not_for_pip(name, tmp
     [one, *_] = suggest.mended(findings, suggest.suggestions(log, tmp_path))
     assert one.remedy.startswith("the recipe's line build_requires: [setuptools<")
     assert suggest.mended(findings, []) == findings
+
+
+def test_a_source_that_uses_avx_everywhere_is_for_processors_that_have_it(tmp_path):
+    log = (
+        "./lap.h:82:11: error: always_inline function '_mm256_andnot_ps' requires target feature "
+        "'avx', but would be inlined into function 'f' that is compiled without support for 'avx'\n"
+    )
+    assert said(log, tmp_path).cpu == "x86-64-v3"
+    assert said(log.replace("'avx'", "'avx512f'"), tmp_path).cpu == "x86-64-v4"
+
+
+def test_an_older_cython_is_suggested_where_no_file_is_missing(tmp_path):
+    log = "Cython.Compiler.Errors.CompileError: a/b.pyx\n"
+    assert said(log, tmp_path).build_requires == ("Cython<3",)
+    assert not said(f"a/b.pyx:4:0: 'a/c.pxd' not found\n{log}", tmp_path).build_requires
