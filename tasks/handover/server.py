@@ -7,13 +7,14 @@ zig's own Windows build cannot compile under Wine 8. The word in server.txt keep
 the machine from having programs run.
 """
 
+import re
 import secrets
 import shutil
 import socketserver
 import struct
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -26,6 +27,7 @@ from tasks.handover.words import Call, call_of
 
 PROGRAMS = ("gcc", "g++", "cc", "c++", "clang", "clang++", "ar", "llvm-ar", "ranlib", "windres")
 NOT_KNOWN = 127
+_NO_INIT = re.compile(r"undefined symbol: (PyInit_\w+)")
 
 
 def windows_libraries(toolchain: Toolchain, zig: Path) -> Callable[[str], bool]:
@@ -35,6 +37,33 @@ def windows_libraries(toolchain: Toolchain, zig: Path) -> Callable[[str], bool]:
         file.name.partition(".")[0].lower() for folder in folders for file in folder.glob("*.def*")
     }
     return names.__contains__
+
+
+def without_init(output: str, words: Sequence[str], folder: Path) -> bool:
+    """Take the export of a PyInit function that is not there out of a link's .def file.
+
+    setuptools has every Extension export one. What is loaded with ctypes has none, or one for
+    Microsoft's linker only, which takes a C++ function of that name for it.
+
+    Args:
+        output: of the link that failed.
+        words: of that link.
+        folder: that it ran in.
+
+    Returns:
+        whether a file was changed, so that the link may succeed now.
+    """
+    missing = {line.strip() for line in _NO_INIT.findall(output)}
+    changed = False
+    for file in (folder / word for word in words if word.lower().endswith(".def")):
+        if not missing or not file.is_file():
+            continue
+        lines = file.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if line.strip() not in missing]
+        if kept != lines:
+            file.write_text("\n".join(kept) + "\n", encoding="utf-8")
+            changed = True
+    return changed
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -67,13 +96,18 @@ class _Server(socketserver.ThreadingTCPServer):
         if call.role in ("cc", "cxx"):
             words = [*self.extra, *call.words, *self.after(call)]
         command = [self.toolchain.programs[call.role], *words]
-        done = subprocess.run(
-            command, cwd=request.host("."), env=dict(self.env), stdin=subprocess.DEVNULL,
+        done = self._run(command, request.host("."))
+        if done.returncode and without_init(done.stdout, words, request.host(".")):
+            done = self._run(command, request.host("."))
+        self.note(call, process.command_line(command))
+        return done.returncode, done.stdout
+
+    def _run(self, command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=folder, env=dict(self.env), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
             errors="replace", check=False,
         )  # fmt: skip
-        self.note(call, process.command_line(command))
-        return done.returncode, done.stdout
 
 
 class _Handler(socketserver.StreamRequestHandler):

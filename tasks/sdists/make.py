@@ -65,6 +65,13 @@ AS_MICROSOFT = (
     "-Wno-error=incompatible-pointer-types",
     "-Wno-error=incompatible-function-pointer-types",
     "-Wno-register",
+    "-Wno-dynamic-exception-spec",
+    # What C++17 removed, and is in C++14, Microsoft's standard where none is asked for: the
+    # switches of libc++ (https://libcxx.llvm.org/UserDocumentation.html).
+    *(
+        f"-D_LIBCPP_ENABLE_CXX17_REMOVED_{name}="
+        for name in ("AUTO_PTR", "BINDERS", "RANDOM_SHUFFLE", "UNARY_BINARY_FUNCTION")
+    ),
 )
 
 # CMake 4 refuses files that ask for CMake before 3.5, unless it is told to take them as for 3.5
