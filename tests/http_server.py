@@ -178,4 +178,5 @@ def _begin(handler: BaseHTTPRequestHandler, page: Page) -> int | None:
     condition = handler.headers.get("If-Range")
     if condition is not None and condition not in (page.etag, page.last_modified):
         return None
-    return int(asked.removeprefix("bytes=").partition("-")[0])
+    first, _, last = asked.removeprefix("bytes=").partition("-")
+    return int(first) if first else max(0, len(page.body) - int(last))

@@ -29,11 +29,30 @@ LONGEST_PACKAGE_PATH = 210
 
 SHOWN_LINES = 30
 
+# The words are libmamba's, of libmamba/src in https://github.com/mamba-org/mamba: download/
+# downloader.cpp, api/channel_loader.cpp, core/subdir_index.cpp, core/package_fetcher.cpp and
+# core/transaction.cpp.
 _DOWNLOAD = (
     r"download error|could not (resolve|connect)|connection (was )?(refused|reset|timed)|"
-    r"timeout was reached|operation too slow|failed to load subdir|schannel|"
+    r"timeout was reached|operation too slow|failed to load subdir|subdir \S+ not loaded|schannel|"
+    r"transfer finalized, status|could not load repodata|download didn't finish|"
+    r"failed to download package|"
     r"ssl (certificate|connect|peer)|http (status|response)|proxy (authentication|error|connect)"
 )
+_REFUSED = r"status: (40[0134]|410)\b"
+_DAMAGED = (
+    r"incorrect (sha256|md5|size|downloads)|checksum (mismatch|error|failed)|file not valid:|"
+    r"error when extracting package|extraction failed"
+)
+
+# A branch of the tree by which a solver says why: libmamba's solver/problems_graph.cpp.
+_BRANCH = re.compile(r"^(?P<indent>[ \u2502]*)[\u251c\u2514]\u2500 (?P<said>.+)$")
+_SPEC = re.compile(
+    r"^(?P<spec>.+?),? (is (not )?installable|is requested|can(not)? be installed|would require|"
+    r"(which )?does not exist|(which )?is missing on the system|for which no candidates|"
+    r"but there are no viable options|(which )?conflicts with|which can)"
+)
+_NOWHERE = r"does not exist|is missing on the system|no candidates were found"
 
 
 def package_cache(cache: Path, drive: Path, unlimited: bool) -> Path:
@@ -93,10 +112,15 @@ def reason(lines: Sequence[str], offline: bool) -> str:
             "this run is offline, and not all that it needs is in the cache; run it once with the "
             "network"
         )
-    if said(r"incorrect (sha256|md5|size|downloads)|checksum (mismatch|error|failed)"):
+    if said(_DAMAGED):
         return (
             "a package arrived damaged; behind a proxy or a virus scanner, look at what it lets "
             "through"
+        )
+    if said(_REFUSED):
+        return (
+            "the server has not what was asked for, or does not give it; is MAMBA_CHANNEL_ALIAS, "
+            "where it is set, the address of a mirror that has the channels of envs/?"
         )
     if said(_DOWNLOAD):
         return (
@@ -106,12 +130,51 @@ def reason(lines: Sequence[str], offline: bool) -> str:
     if said(r"access is denied|being used by another process|permission denied"):
         return "files of the environment are in use; close the programs that were started from it"
     if said(r"could not solve|could not be installed|are incompatible|nothing provides"):
+        told = conflict(lines)
+        if "__cuda" in text:
+            return (
+                f"no set of packages meets all that is asked for: {told}. __cuda is the CUDA that "
+                "the NVIDIA driver of this machine runs: update the driver, or pass it over with "
+                "CONDA_OVERRIDE_CUDA=0"
+            )
         return (
-            "no set of packages meets all that is asked for; the conflict is below. Loosen the "
-            "versions in envs/, or choose another Python. An NVIDIA driver that is too old is "
-            "updated, or passed over with CONDA_OVERRIDE_CUDA=0"
+            f"no set of packages meets all that is asked for: {told}. Loosen the versions in "
+            "envs/, or choose another Python"
         )
     return "its last lines are below"
+
+
+def conflict(lines: Sequence[str]) -> str:
+    """What excludes what, in a few words.
+
+    Args:
+        lines: what was printed: a tree whose branches are specifications and, below each, what it
+            wants. The solver's own words stay those of the specifications.
+    """
+    found = [match for line in lines if (match := _BRANCH.match(line))]
+    if not found:
+        plain = re.search(
+            r"(?:No candidates were found for|nothing provides) (.+)", "\n".join(lines)
+        )
+        return f"no channel has {_spec(plain[1])}" if plain else "the conflict is below"
+    top = min(len(match["indent"]) for match in found)
+    head = re.search(r"because of: (.+ cannot be installed)", "\n".join(lines))
+    roots = [head[1]] if head else [m["said"] for m in found if len(m["indent"]) == top]
+    missing = [match for match in found if re.search(_NOWHERE, match["said"])]
+    if missing:
+        nowhere = _spec(missing[0]["said"])
+        if not head and len(missing[0]["indent"]) == top:
+            return f"no channel has {nowhere}"
+        has = "this machine lacks" if nowhere.startswith("__") else "nothing that fits gives"
+        return f"{_spec(roots[0])} wants {nowhere}, which {has}"
+    return " and ".join(dict.fromkeys(map(_spec, roots))) + " exclude each other"
+
+
+def _spec(said: str) -> str:
+    """The specification in a branch; " *" stands for any version or build."""
+    match = _SPEC.match(said)
+    spec = match["spec"] if match else said
+    return " ".join(re.sub(r"(?<=\S) =?\*+(?= |$)", "", spec).strip(" .,;").split())
 
 
 class Micromamba:

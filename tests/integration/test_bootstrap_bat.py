@@ -1,10 +1,10 @@
 """bootstrap.bat, run by Wine's cmd.exe: it really downloads, hashes, installs with pip and starts.
 
-Wine has no curl.exe and tar.exe, and a certutil.exe that does nothing; micromamba.exe cannot be
-had here. tests/micromamba_standin has programs in their place: its curl downloads from a server
-on this machine, its certutil hashes, and its micromamba lays down a real Windows Python, in
-which pip then installs hash-locked wheels. Those are called doit and pytest, and print how
-they were called; the last test here starts the real doit.
+Wine has no curl.exe and tar.exe, and a certutil.exe that does nothing: tests/windows_programs has
+programs in their place. micromamba.exe cannot be had here; tests/micromamba in its place really
+solves and links a real Windows Python and its pip, which are packages on a server of this machine.
+In it pip installs hash-locked wheels. Those are called doit and pytest, and print how they were
+called; the last test here starts the real doit.
 
 Wine's cmd.exe is not Microsoft's. Its && and || ignore the exit status, it takes no redirection
 in the command of a for /f, it cannot compare strings with quotes in them, it loses a % of
@@ -24,10 +24,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import conda_packages
 import pytest
+from conda_packages import Package
 from http_server import Page, Server, serve
-from micromamba_standin import Micromamba, build, make_wheel
+from micromamba import Micromamba, make_exe
 from support import ROOT, lay_files, path_for_windows
+from wheel_files import make_wheel
+from windows_programs import build
 from windows_runner import WindowsRunner
 
 pytestmark = pytest.mark.integration
@@ -41,9 +45,10 @@ print(json.dumps({"module": __spec__.parent, "arguments": sys.argv[1:], "folder"
 sys.exit(int(os.environ.get("STATUS", "0")))
 """
 NOT_NEEDED = {
-    "tcl", "Tools", "include", "Scripts", "ensurepip", "idlelib", "lib2to3", "test", "tkinter",
-    "turtledemo", "__pycache__",
+    "tcl", "Tools", "include", "Scripts", "ensurepip", "idlelib", "lib2to3", "site-packages",
+    "test", "tkinter", "turtledemo", "__pycache__",
 }  # fmt: skip
+CHANNEL = "/conda-forge"
 
 
 @dataclass
@@ -82,6 +87,12 @@ class Machine:
         return said[0]
 
 
+def asked_of_the_release(machine: Machine) -> list[str]:
+    """What was asked for beside packages."""
+    asked = [request.target for request in machine.server.requests]
+    return [target for target in asked if not target.startswith(CHANNEL)]
+
+
 def started(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     """What the stand-in for doit or pytest says of its call."""
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -94,17 +105,19 @@ def kit(
     """Programs, a Windows Python with pip, and wheels."""
     folder = tmp_path_factory.mktemp("kit")
     for name in ("curl", "certutil"):
-        build(folder / "programs", name, windows=True)
+        build(folder / "programs", name)
     shutil.copy(folder / "programs" / "curl.exe", folder / "programs" / "tar.exe")
-    build(folder, "micromamba", windows=True)
-
-    def ignored(where: str, names: list[str]) -> set[str]:
-        if Path(where).name == "site-packages":
-            return {name for name in names if not name.startswith("pip")}
-        return NOT_NEEDED & set(names)
-
     python = laid_down.build / "extracted" / "python-3.11"
-    shutil.copytree(python, folder / "base", ignore=ignored)
+    site_packages = python / "Lib" / "site-packages"
+    (folder / "micromamba.exe").write_bytes(make_exe(windows_runner.python, site_packages))
+    files = {
+        path.relative_to(python).as_posix(): path
+        for path in python.rglob("*")
+        if path.is_file() and not NOT_NEEDED & set(path.relative_to(python).parts)
+    }
+    packages = [p for p in conda_packages.from_installed(site_packages, {}) if p.name == "pip"]
+    packages.append(Package("python", "3.11.9", "h631f459_0_cpython", files=files))
+    conda_packages.make_channel(folder / "channel" / "conda-forge", packages)
     lines = [
         make_wheel(
             folder / "wheels", name, {f"{name}/__init__.py": "", f"{name}/__main__.py": MAIN}
@@ -130,20 +143,20 @@ def make_machine(kit: Path, folder: Path, runner: WindowsRunner, server: Server)
     )
     assert urls == hashes == 1
     (clone / "config.yaml").write_text(text, encoding="utf-8", newline="\n")
-    standin = folder / "standin"
-    standin.mkdir()
-    (standin / "base").symlink_to(kit / "base")
+    server.pages.update(conda_packages.pages(kit / "channel" / "conda-forge"))
     server.pages[EXE] = Page(program)
     server.pages[RELEASED] = Page(sha256.encode())
     cache = folder / "the cache (1)"
+    micromamba = Micromamba(folder / "calls.jsonl")
     variables = {
+        **micromamba.variables,
+        "MAMBA_CHANNEL_ALIAS": server.url,
         "WINEPATH": path_for_windows(kit / "programs"),
-        "STANDIN": path_for_windows(standin),
         "FFCVWIN_CACHE": path_for_windows(cache),
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": path_for_windows(kit / "wheels"),
     }
-    return Machine(runner, clone, cache, server, Micromamba(standin), program, variables)
+    return Machine(runner, clone, cache, server, micromamba, program, variables)
 
 
 @pytest.fixture
@@ -166,6 +179,12 @@ def used(
         )  # fmt: skip
 
 
+def without_packages(machine: Machine) -> None:
+    """Take the packages off the server, so that Micromamba fails."""
+    for path in [path for path in machine.server.pages if path.startswith(CHANNEL)]:
+        del machine.server.pages[path]
+
+
 # --- From nothing.
 
 
@@ -176,7 +195,7 @@ def test_the_first_run_makes_the_runner_and_starts_doit(used):
     assert call == {
         "module": "doit", "arguments": [], "folder": path_for_windows(machine.folder)
     }  # fmt: skip
-    assert [request.target for request in machine.server.requests] == [EXE, RELEASED]
+    assert asked_of_the_release(machine) == [EXE, RELEASED]
 
 
 def test_micromamba_is_where_the_graph_looks_for_it_and_nothing_else_is(used):
@@ -201,6 +220,7 @@ def test_micromamba_gets_folders_of_its_own_and_none_of_the_users_settings(used)
         if name.startswith(steering) and name not in theirs
     }
     assert given == {
+        "MAMBA_CHANNEL_ALIAS": machine.server.url,
         "MAMBA_ROOT_PREFIX": path_for_windows(root),
         "CONDA_PKGS_DIRS": path_for_windows(packages),
         "MAMBA_SSL_VERIFY": "C:\\ca.pem",
@@ -268,10 +288,11 @@ def test_help_is_printed_and_nothing_is_made(machine, word):
 
 
 def test_a_runner_that_is_half_made_is_made_anew(machine):
-    machine.micromamba.misbehave("create", "die")
+    (pip,) = (page for path, page in machine.server.pages.items() if "/pip-" in path)
+    pip.head_delay_s, pip.drops = 3, [1000] * 20
     assert "could not make the Python that runs doit" in machine.refused()
-    assert (machine.folder / ".runner").is_dir()
-    machine.micromamba.behave()
+    assert (machine.folder / ".runner" / "python.exe").is_file()
+    pip.head_delay_s, pip.drops = 0, []
     assert started(machine.run())["module"] == "doit"
     # Requirements that changed are installed into a new one.
     requirements = machine.folder / "envs" / "runner.txt"
@@ -281,7 +302,7 @@ def test_a_runner_that_is_half_made_is_made_anew(machine):
     left.touch()
     assert started(machine.run())["module"] == "doit"
     assert not left.exists() and machine.micromamba.commands() == ["create"] * 3
-    assert len(machine.server.requests) == 2  # Micromamba itself was there
+    assert len(asked_of_the_release(machine)) == 2  # Micromamba itself was there
 
 
 def test_requirements_that_cannot_be_installed_leave_no_runner_that_is_believed(machine):
@@ -295,7 +316,7 @@ def test_requirements_that_cannot_be_installed_leave_no_runner_that_is_believed(
 def test_a_cached_micromamba_that_was_altered_is_fetched_again(machine):
     machine.cached.parent.mkdir(parents=True)
     machine.cached.write_bytes(machine.program[:-1])
-    machine.micromamba.misbehave("create", "fail")
+    without_packages(machine)
     machine.refused()
     assert machine.cached.read_bytes() == machine.program
     assert machine.micromamba.commands() == ["create"]
@@ -331,7 +352,7 @@ def test_a_release_that_says_no_hash_is_no_obstacle(machine, page):
         del machine.server.pages[RELEASED]
     else:
         machine.server.pages[RELEASED] = page
-    machine.micromamba.misbehave("create", "fail", "Download error (6)\n")
+    without_packages(machine)
     assert "could not make the Python" in machine.refused()
     assert machine.micromamba.commands() == ["create"]
     assert [*machine.cached.parent.iterdir()] == [machine.cached]
@@ -368,7 +389,7 @@ def test_an_activated_environment_is_refused(machine, name):
 
 
 def test_a_32_bit_windows_is_refused_but_not_a_32_bit_program_on_a_64_bit_one(machine):
-    machine.micromamba.misbehave("create", "fail")
+    without_packages(machine)
     done = machine.command("set PROCESSOR_ARCHITECTURE=x86&bootstrap.bat")
     assert done.returncode == 1 and "this is a 32-bit Windows" in done.stdout
     wow64 = "set PROCESSOR_ARCHITECTURE=x86&set PROCESSOR_ARCHITEW6432=AMD64&bootstrap.bat"

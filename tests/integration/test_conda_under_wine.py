@@ -1,7 +1,7 @@
 """env:python and env:packages of the msvc profile, run by doit in a Windows Python under Wine.
 
-micromamba-win-64.exe comes from a server on this machine, and is a stand-in that writes down how
-it was called and lays down a small environment: tests/micromamba_standin/micromamba.c.
+micromamba-win-64.exe and the packages come from a server on this machine. The program really
+solves, downloads and links (tests/micromamba); the packages are small (tests/conda_packages.py).
 """
 
 import hashlib
@@ -13,16 +13,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import conda_packages
 import pytest
 import yaml
-from http_server import Page, serve
-from micromamba_standin import Micromamba, build, lay_conda_packages, make_wheel
+from clone import Clone
+from http_server import Page, Server, serve
+from micromamba import Micromamba, make_exe
 from support import lay_files, path_for_windows
+from wheel_files import make_wheel
 from windows_runner import WindowsRunner
 
 pytestmark = pytest.mark.integration
 
 FILE = "micromamba-win-64.exe"
+TORCH = "/conda-forge/win-64/pytorch-2.6.0-cuda126_generic_py311_h1_200.conda"
 
 
 @dataclass
@@ -32,6 +36,7 @@ class Machine:
     runner: WindowsRunner
     folder: Path
     micromamba: Micromamba
+    server: Server
     variables: dict[str, str]
 
     @property
@@ -55,9 +60,17 @@ class Machine:
         assert done.returncode == 0
         return re.findall(r"^(?:ok  |FAIL)  (\S+) ", done.stdout, re.MULTILINE)
 
+    def until_linked(self, record: str) -> None:
+        """Wait until a package is in the environment."""
+        deadline = time.monotonic() + 120
+        path = self.build / "env" / "conda-meta" / record
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert path.exists()
+
 
 @pytest.fixture
-def machine(windows_runner: WindowsRunner, tmp_path: Path) -> Iterator[Machine]:
+def machine(laid_down: Clone, windows_runner: WindowsRunner, tmp_path: Path) -> Iterator[Machine]:
     folder = tmp_path / "a clone (1)"
     lay_files(folder)
     # `uv pip install --target` puts programs where Linux has them.
@@ -68,15 +81,18 @@ def machine(windows_runner: WindowsRunner, tmp_path: Path) -> Iterator[Machine]:
     key = "HKLM\\SYSTEM\\CurrentControlSet\\Control\\FileSystem"
     long_paths = ["/v", "LongPathsEnabled", "/t", "REG_DWORD", "/d", "1", "/f"]
     assert windows_runner.run(["reg", "add", key, *long_paths], cwd=tmp_path).returncode == 0
-    program = build(tmp_path / "program", "micromamba", windows=True).read_bytes()
-    micromamba = Micromamba(tmp_path / "standin")
-    lay_conda_packages(micromamba)
+    pip_folder = laid_down.build / "extracted" / "python-3.11" / "Lib" / "site-packages"
+    program = make_exe(windows_runner.python, pip_folder)
+    micromamba = Micromamba(tmp_path / "calls.jsonl")
+    channel = tmp_path / "channel" / "conda-forge"
+    conda_packages.make_channel(channel, conda_packages.small())
     pip = make_wheel(tmp_path / "wheels", "fastthing", {"fastthing.py": "x = 1\n"})
     request = folder / "envs" / "ffcv.yml"
     data = yaml.safe_load(request.read_text(encoding="utf-8"))
     data["dependencies"][-1] = {"pip": [pip]}
     request.write_text(yaml.safe_dump(data), encoding="utf-8")
     with serve() as server:
+        server.pages.update(conda_packages.pages(channel))
         server.pages[f"/{FILE}"] = Page(program)
         config = folder / "config.yaml"
         data = yaml.safe_load(config.read_text(encoding="utf-8"))
@@ -85,34 +101,38 @@ def machine(windows_runner: WindowsRunner, tmp_path: Path) -> Iterator[Machine]:
         ]
         config.write_text(yaml.safe_dump(data), encoding="utf-8")
         variables = {
-            "STANDIN": path_for_windows(micromamba.folder),
+            **micromamba.variables,
+            "MAMBA_CHANNEL_ALIAS": server.url,
             "FFCVWIN_CACHE": path_for_windows(tmp_path / "cache"),
             "UV_NO_INDEX": "1",
             "UV_FIND_LINKS": path_for_windows(tmp_path / "wheels"),
             "CONDA_OVERRIDE_CUDA": "12.6",
         }
-        yield Machine(windows_runner, folder, micromamba, variables)
+        yield Machine(windows_runner, folder, micromamba, server, variables)
 
 
 def test_the_environment_is_made_once_and_recovered_when_a_run_is_killed(machine):
     assert machine.executed("env:python") == ["fetch:micromamba", "env:python"]
-    machine.micromamba.misbehave("install", "hang")
+    machine.server.pages[TORCH].head_delay_s = 600
     process = machine.runner.start(
         [*machine.doit_command, "env"], cwd=machine.folder, variables=machine.variables
     )
-    deadline = time.monotonic() + 120
-    while "install" not in machine.micromamba.commands() and time.monotonic() < deadline:
-        time.sleep(0.2)
+    machine.until_linked("numba-0.68.1-py311h1_0.json")  # while PyTorch is on its way
     machine.runner.stop()  # as if the machine lost its power
     process.communicate()
     assert machine.micromamba.commands() == ["create", "env", "install"]
 
-    machine.micromamba.behave()
+    machine.server.pages[TORCH].head_delay_s = 0
     assert machine.executed("env") == ["env:packages"]
     commands = machine.micromamba.commands()[3:]
     assert commands == ["clean", "create", "install", "env", "env"]
     environment = machine.build / "env"
-    for name in ("python.exe", "Library/bin/turbojpeg.dll", "Lib/site-packages/fastthing.py"):
+    for name in (
+        "python.exe",
+        "Library/bin/turbojpeg.dll",
+        "Lib/site-packages/fastthing.py",
+        "Scripts/pip.exe",
+    ):
         assert (environment / name).is_file()
     asked = yaml.safe_load((machine.build / "env-packages.yml").read_text(encoding="utf-8"))
     assert asked["dependencies"][-1] == "pytorch=*=cuda*"
@@ -126,14 +146,20 @@ def test_the_environment_is_made_once_and_recovered_when_a_run_is_killed(machine
 
 
 def test_a_conflict_ends_as_one_line_and_the_solvers_reason(machine):
-    machine.micromamba.misbehave(
-        "install", "fail",
-        "error    libmamba Could not solve for environment specs\n"
-        "    The following package could not be installed\n"
-        "    \u2514\u2500 numba =0.1 does not exist (perhaps a typo or a missing channel).\n",
-    )  # fmt: skip
+    request = machine.folder / "envs" / "ffcv.yml"
+    data = yaml.safe_load(request.read_text(encoding="utf-8"))
+    data["dependencies"].insert(0, "numpy <2")
+    request.write_text(yaml.safe_dump(data), encoding="utf-8")
     done = machine.doit("env")
     assert done.returncode == 1
-    assert "no set of packages meets all that is asked for" in " ".join(done.stdout.split())
-    assert "numba =0.1 does not exist" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "all that is asked for: numpy <2 and numba exclude each other." in said
+    assert "numba 0.68.1 would require" in said
     assert "Traceback" not in done.stdout
+
+
+def test_a_machine_without_the_cuda_that_is_asked_for_is_said(machine):
+    machine.variables["CONDA_OVERRIDE_CUDA"] = "11.8"
+    done = machine.doit("env")
+    assert done.returncode == 1
+    assert "update the driver" in " ".join(done.stdout.split())

@@ -5,8 +5,8 @@ build by setuptools' MSVC class with Microsoft's compiler, DLLs in Library/bin, 
 code that runs is what runs on Windows. What cannot be had here is replaced by something that does
 the same work:
 
-    Micromamba           lays down files that are here (tests/micromamba_standin)
-    conda's packages     the Windows Python and the wheels of the zig profile
+    Micromamba           its command line on rattler, which solves and links (tests/micromamba)
+    conda-forge          a channel made from the Windows Python and the wheels of the zig profile
     conda's Python       python.org's; it gets Library/bin by a sitecustomize, not by a patch
     OpenCV's release     an archive of that name and layout with the OpenCV that cl.exe built
     the installer        Microsoft's programs lie where it puts them (studio.py)
@@ -23,20 +23,22 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import urlsplit
 
+import conda_packages
 import py7zr
 import pytest
 import setuptools
 import studio
 import support
 import yaml
-from clone import MsvcClone
+from clone import Clone, MsvcClone
+from conda_packages import Package
 from http_server import Page, Server, serve
-from micromamba_standin import Micromamba, build
+from micromamba import Micromamba, make_exe
 from pe_files import zig
-from studio import link_tree
 from support import ROOT, path_for_windows
 from windows_runner import WindowsRunner
 
@@ -44,50 +46,54 @@ from dllwhy import pe
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
-# What builds wheels: envs/base.yml.
-BASE_PACKAGES = ("build", "colorama", "packaging", "pyproject_hooks", "setuptools", "wheel")
+# What builds wheels: envs/base.yml; the environment of the zig profile has no need of it.
+BASE_PACKAGES = ("python-build", "pyproject-hooks", "wheel")
+RUNTIME = ("concrt140*.dll", "msvcp140*.dll", "vc*140*.dll")
 # https://github.com/conda-forge/python-feedstock adds this folder in C.
-SITECUSTOMIZE = """\
+SITECUSTOMIZE = b"""\
 import os, sys
 os.add_dll_directory(os.path.join(sys.prefix, "Library", "bin"))
 """
 
 
-def lay_record(folder: Path, name: str, version: str, build: str) -> None:
-    """conda's record of a package that brought every file that is in `folder`."""
-    files = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
-    record = {"name": name, "version": version, "build": build, "files": files}
-    path = folder / "conda-meta" / f"{name}-{version}-{build}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(record), encoding="utf-8")
+def packages(built: Path, runner: WindowsRunner, work: Path) -> list[Package]:
+    """What envs/*.yml name and need, from what the zig profile and the runner hold."""
+    env, site = built / "env", PurePosixPath(conda_packages.SITE)
+    runtime = {path.name: path for pattern in RUNTIME for path in env.glob(pattern)}
+    python: dict[str, bytes | Path] = {
+        path.relative_to(env).as_posix(): path
+        for path in env.rglob("*")
+        if path.is_file() and path.name not in runtime
+        and not {"site-packages", "Scripts", "__pycache__"} & set(path.relative_to(env).parts)
+    }  # fmt: skip
+    python[f"{site}/sitecustomize.py"] = SITECUSTOMIZE
+    wheels = conda_packages.from_installed(env / site, {"torch": "cpu_generic_py311_h1_0"})
+    for_base = conda_packages.from_installed(runner.python.parent / site, {})
+    opencv = next(wheel.version for wheel in wheels if wheel.name == "py-opencv")
+    return [
+        *(wheel for wheel in wheels if wheel.name not in ("ffcv", "fastxtend", "vc14_runtime")),
+        *(wheel for wheel in for_base if wheel.name in BASE_PACKAGES),
+        replace(conda_packages.python(), files=python),
+        conda_packages.PYTHON_ABI,
+        Package("vc14_runtime", "14.44.35112", files=runtime),
+        Package("opencv", opencv, depends=(f"py-opencv {opencv}",)),
+        jpeg(built / "libs" / "libjpeg-turbo", work),
+    ]
 
 
-def lay_packages(standin: Micromamba, built: Path, runner: WindowsRunner) -> None:
-    """The packages that Micromamba finds, from what the zig profile and the runner hold."""
-    site = Path("Lib", "site-packages")
-    base, packages = standin.folder / "base", standin.folder / "packages"
-    link_tree(built / "env", base, ("site-packages",))
-    (base / site).mkdir()
-    lay_record(base, "python", "3.11.9", "h631f459_0_cpython")
-    for name in BASE_PACKAGES:
-        for folder in (runner.python.parent / site).glob(f"{name}*"):
-            if folder.name == name or folder.name.startswith(f"{name}-"):
-                link_tree(folder, base / site / folder.name)
-    (base / site / "sitecustomize.py").write_text(SITECUSTOMIZE, encoding="utf-8")
-    link_tree(built / "env" / site, packages / site, ("ffcv*", "fastxtend*", "setuptools*"))
-    library = packages / "Library"
-    for folder in ("bin", "include", "lib"):
-        (library / folder).mkdir(parents=True)
-    jpeg = built / "libs" / "libjpeg-turbo"
-    shutil.copy(jpeg / "include" / "turbojpeg.h", library / "include")
+def jpeg(prefix: Path, work: Path) -> Package:
+    """libjpeg-turbo as conda-forge lays it down, with the DLL."""
     zig(
-        library / "bin", "cc", "-target", "x86_64-windows-gnu", "-shared", "-o", "turbojpeg.dll",
-        "-Wl,--whole-archive", str(jpeg / "lib" / "libturbojpeg.a"), "-Wl,--no-whole-archive",
+        work, "cc", "-target", "x86_64-windows-gnu", "-shared", "-o", "turbojpeg.dll",
+        "-Wl,--whole-archive", str(prefix / "lib" / "libturbojpeg.a"), "-Wl,--no-whole-archive",
         "-Wl,--out-implib,turbojpeg.lib",
     )  # fmt: skip
-    (library / "bin" / "turbojpeg.lib").rename(library / "lib" / "turbojpeg.lib")
-    (library / "bin" / "turbojpeg.pdb").unlink(missing_ok=True)
-    lay_record(packages, "pytorch", "2.6.0", "cpu_mkl_py311_h1")
+    files = {
+        "Library/bin/turbojpeg.dll": work / "turbojpeg.dll",
+        "Library/include/turbojpeg.h": prefix / "include" / "turbojpeg.h",
+        "Library/lib/turbojpeg.lib": work / "turbojpeg.lib",
+    }
+    return Package("libjpeg-turbo", "3.1.2", files=files)
 
 
 def opencv_release(msvc: MsvcClone, work: Path) -> bytes:
@@ -175,6 +181,7 @@ def serve_releases(server: Server, config: dict, releases: dict[str, bytes]) -> 
 
 @pytest.fixture(scope="module")
 def machine(
+    laid_down: Clone,
     msvc: MsvcClone,
     products: Path,
     windows_runner: WindowsRunner,
@@ -190,11 +197,13 @@ def machine(
     for name in ("bootstrap.yml", "runner.txt"):
         shutil.copy(folder / "envs" / name, folder / ".runner")
     cache = root / "cache"
-    micromamba = Micromamba(root / "standin")
-    lay_packages(micromamba, products, windows_runner)
+    micromamba = Micromamba(root / "calls.jsonl")
+    made = packages(products, windows_runner, tmp_path_factory.mktemp("jpeg"))
+    channel = conda_packages.make_channel(root / "channel" / "conda-forge", made)
+    pip = laid_down.build / "extracted" / "python-3.11" / "Lib" / "site-packages"
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     releases = {
-        "micromamba": build(root / "programs", "micromamba", windows=True).read_bytes(),
+        "micromamba": make_exe(windows_runner.python, pip),
         "opencv-release": opencv_release(msvc, tmp_path_factory.mktemp("opencv")),
         "pthreads-win32": pthreads_release(products),
     }
@@ -205,11 +214,6 @@ def machine(
     for name in ("ffcv", "fastxtend", "msvcr100"):
         sha256 = config["artifacts"][name]["sources"][0]["sha256"]
         shutil.copytree(support.cache() / "downloads" / sha256, cache / "downloads" / sha256)
-    request = folder / "envs" / "ffcv.yml"
-    data = yaml.safe_load(request.read_text(encoding="utf-8"))
-    # The wheels of the zig profile have these already.
-    data["dependencies"] = [entry for entry in data["dependencies"] if isinstance(entry, str)]
-    request.write_text(yaml.safe_dump(data), encoding="utf-8")
     drive_c = windows_runner.prefix / "drive_c"
     with serve() as server, studio.installed(msvc.tools, drive_c, windows_runner.python):
         serve_releases(server, config, releases)
@@ -217,7 +221,7 @@ def machine(
         (folder / "config.yaml").write_text(text, encoding="utf-8")
         variables = {
             **micromamba.variables,
-            "STANDIN": path_for_windows(micromamba.folder),
+            "MAMBA_CHANNEL_ALIAS": PureWindowsPath(path_for_windows(channel.parent)).as_uri(),
             "FFCVWIN_CACHE": path_for_windows(cache),
         }
         yield Machine(windows_runner, folder, variables)

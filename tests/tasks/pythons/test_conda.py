@@ -1,25 +1,31 @@
-"""The conda environment: what Micromamba is asked for, and how a run that died is recovered.
+"""The conda environment: what Micromamba is asked for, what it says, how a run that died goes on.
 
-A stand-in for Micromamba, compiled for this machine, is really run: tests/micromamba_standin.
+tests/micromamba stands in its place: it really solves, downloads and links, from a channel of small
+packages on a server of this machine.
 """
 
+import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import conda_packages
 import pytest
 import yaml
-from micromamba_standin import Micromamba, build, lay_conda_packages, make_wheel
+from http_server import Page, Server, serve
+from micromamba import Micromamba, make_here
 from support import ROOT, Recorder
+from wheel_files import make_wheel
 
 from tasks.core import manifest, process
 from tasks.core import project as projects
 from tasks.core.config import CondaEnvironment
 from tasks.core.config_file import load
 from tasks.core.errors import BuildError
+from tasks.core.files import remove_tree
 from tasks.core.manifest import Made
 from tasks.core.project import Project
 from tasks.pythons import conda, micromamba
@@ -28,28 +34,30 @@ CONFIG = load(ROOT / "config.yaml")
 SETTINGS, CUDA = CONFIG.profiles["msvc"].environment, CONFIG.cuda
 assert isinstance(SETTINGS, CondaEnvironment)
 
-CONFLICT = """\
-conda-forge/win-64   Using cache
-error    libmamba Could not solve for environment specs
-    The following packages are incompatible
-    \u251c\u2500 numpy <2 is requested and can be installed;
-    \u2514\u2500 pytorch >=9 does not exist (perhaps a typo or a missing channel).
-critical libmamba Could not solve for environment specs
-"""
+CHANNEL = "/conda-forge"
+PIP = f"{CHANNEL}/noarch/pip-24.0-pyhd8ed1ab_0.conda"
+TORCH = f"{CHANNEL}/win-64/pytorch-2.6.0-cpu_generic_py311_h1_0.conda"
 
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("standin"), "micromamba", windows=os.name == "nt")
+    return make_here(tmp_path_factory.mktemp("micromamba"))
+
+
+@pytest.fixture(scope="session")
+def channel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("channel") / "conda-forge"
+    return conda_packages.make_channel(folder, conda_packages.small())
 
 
 @dataclass
 class World:
-    """A project in the msvc profile, and the Micromamba that it finds."""
+    """A project in the msvc profile, the Micromamba that it finds, and the server with packages."""
 
     project: Project
     settings: CondaEnvironment
     micromamba: Micromamba
+    server: Server
     recorder: Recorder
 
     @property
@@ -58,6 +66,13 @@ class World:
 
     def request(self) -> Path:
         return self.project.root / self.settings.packages
+
+    def ask(self, *entries: str | dict[str, list[str]]) -> None:
+        """Ask for these, too, and for nothing of pip's but what is among them."""
+        data = yaml.safe_load(self.request().read_text(encoding="utf-8"))
+        data["dependencies"] = [d for d in data["dependencies"] if isinstance(d, str)]
+        data["dependencies"] += entries
+        self.request().write_text(yaml.safe_dump(data), encoding="utf-8")
 
     def make_python(self) -> Made:
         made = conda.make_python(self.project, self.settings, self.recorder.job)
@@ -75,26 +90,29 @@ def world(
     clone: Path,
     tmp_path: Path,
     program: Path,
+    channel: Path,
     recorder: Recorder,
     monkeypatch: pytest.MonkeyPatch,
-) -> World:
-    micromamba = Micromamba(tmp_path / "standin")
-    lay_conda_packages(micromamba)
-    monkeypatch.setenv("STANDIN", str(micromamba.folder))
+) -> Iterator[World]:
+    micromamba = Micromamba(tmp_path / "calls.jsonl")
+    monkeypatch.setenv("MICROMAMBA_CALLS", str(micromamba.calls_file))
     monkeypatch.setenv("FFCVWIN_PROFILE", "msvc")
     # Otherwise packages would be unpacked at the root of a Windows machine's drive.
     monkeypatch.setattr("tasks.core.long_paths.enabled", lambda: True)
     monkeypatch.setenv("FFCVWIN_CACHE", str(tmp_path / "cache (1)"))
+    for name in ("CONDA_OVERRIDE_CUDA", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
     project = projects.load(clone)
     settings = project.profile.environment
     assert isinstance(settings, CondaEnvironment)
     made = Made("", where=program, root=program.parent, files=manifest.record(program.parent))
     manifest.write(project.manifest("fetch:micromamba"), made)
-    world = World(project, settings, micromamba, recorder)
-    data = yaml.safe_load(world.request().read_text(encoding="utf-8"))
-    data["dependencies"] = [d for d in data["dependencies"] if isinstance(d, str)]
-    world.request().write_text(yaml.safe_dump(data), encoding="utf-8")
-    return world
+    with serve() as server:
+        monkeypatch.setenv("MAMBA_CHANNEL_ALIAS", server.url)
+        server.pages.update(conda_packages.pages(channel))
+        world = World(project, settings, micromamba, server, recorder)
+        world.ask()
+        yield world
 
 
 def refused(work: Callable[[], object]) -> BuildError:
@@ -182,6 +200,24 @@ def test_the_second_step_keeps_the_python_that_is_there(world):
     assert asked[-1] == "pytorch=*=cpu*"
 
 
+def test_the_first_step_has_the_pythons_own_files_and_programs_of_its_packages(world):
+    world.make_python()
+    record = json.loads(
+        (world.prefix / "conda-meta" / "pip-24.0-pyhd8ed1ab_0.json").read_text(encoding="utf-8")
+    )
+    # A package for every Python lies where this one looks, and gets its programs now.
+    assert "Lib/site-packages/pip/__init__.py" in record["files"]
+    assert {"Scripts/pip.exe", "Scripts/pip3-script.py"} <= set(record["files"])
+    assert all((world.prefix / name).is_file() for name in record["files"])
+
+
+def test_a_package_finds_the_path_of_the_environment_in_its_files(world):
+    world.make_python()
+    world.install()
+    text = (world.prefix / "Library/lib/pkgconfig/libturbojpeg.pc").read_text(encoding="utf-8")
+    assert text == f"prefix={world.prefix.as_posix()}/Library\n"
+
+
 def test_what_each_step_made_is_recorded_once(world):
     python = world.make_python()
     packages = world.install()
@@ -191,7 +227,7 @@ def test_what_each_step_made_is_recorded_once(world):
         "python.exe",
         "python311.dll",
     ]
-    assert "Lib/site-packages/pip/main.py" in packages.files
+    assert "Lib/site-packages/pip/__init__.py" in packages.files
     assert "Library/bin/turbojpeg.dll" in packages.files
     assert not set(python.files) & set(packages.files)
     assert not any("__pycache__" in name for name in {*python.files, *packages.files})
@@ -203,26 +239,30 @@ def test_what_is_installed_is_exported_without_micromambas_own_messages(world):
     world.make_python()
     world.install()
     listed = yaml.safe_load((world.project.build / "environment.yml").read_text(encoding="utf-8"))
-    assert "pytorch-2.6.0-cpu_mkl_py311_h1" in listed["dependencies"]
+    assert "pytorch=2.6.0=cpu_generic_py311_h1_0" in listed["dependencies"]
     addresses = (world.project.build / "environment.txt").read_text(encoding="utf-8").splitlines()
     assert "@EXPLICIT" in addresses and not any("libmamba" in line for line in addresses)
+    # Each where it came from: a mirror, here.
+    assert any(line.startswith(f"{world.server.url}{TORCH}#") for line in addresses)
 
 
-def test_offline_micromamba_is_told_so(world, monkeypatch):
+def test_offline_what_was_downloaded_once_is_enough(world, monkeypatch):
+    world.make_python()
+    world.install()
+    world.server.pages.clear()
     monkeypatch.setenv("FFCVWIN_OFFLINE", "1")
     world.project = projects.load(world.project.root)
+    remove_tree(world.prefix)
     world.make_python()
     world.install()
     calls = {call["arguments"][0]: call["arguments"] for call in world.micromamba.calls()}
     assert "--offline" in calls["create"] and "--offline" in calls["install"]
 
 
-def with_pip(world: World, line: str) -> None:
-    """Change the request: this line, and no other, is in its pip: section."""
-    data = yaml.safe_load(world.request().read_text(encoding="utf-8"))
-    data["dependencies"] = [d for d in data["dependencies"] if isinstance(d, str)]
-    data["dependencies"].append({"pip": [line]})
-    world.request().write_text(yaml.safe_dump(data), encoding="utf-8")
+def test_offline_what_was_never_downloaded_is_said_to_be_missing(world, monkeypatch):
+    monkeypatch.setenv("FFCVWIN_OFFLINE", "1")
+    world.project = projects.load(world.project.root)
+    assert "this run is offline" in refused(world.make_python).message
 
 
 def test_what_conda_lacks_is_installed_pinned_and_hashed_and_alone(world, tmp_path, monkeypatch):
@@ -230,14 +270,14 @@ def test_what_conda_lacks_is_installed_pinned_and_hashed_and_alone(world, tmp_pa
     line = make_wheel(tmp_path / "wheels", "fastthing", modules, requires="another-torch")
     monkeypatch.setenv("UV_NO_INDEX", "1")
     monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "wheels"))
-    with_pip(world, line)
+    world.ask({"pip": [line]})
     world.make_python()
     made = world.install()
     assert "Lib/site-packages/fastthing.py" in made.files
     asked = (world.project.build / "env-packages.yml").read_text(encoding="utf-8")
     assert "fastthing" not in asked
     for wrong in (line[:-1] + ("1" if line[-1] == "0" else "0"), "fastthing==1.0"):
-        with_pip(world, wrong)
+        world.ask({"pip": [wrong]})
         assert any("hash" in text.lower() for text in refused(world.install).tail)
 
 
@@ -258,15 +298,26 @@ def test_the_override_of_conda_says_what_gpu_there_is(override, cuda, job):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for nvidia-smi is a shell script")
-def test_cuda_is_taken_where_the_driver_answers(world, tmp_path):
+@pytest.mark.parametrize("gpu", ["NVIDIA RTX A2000, 581.29, 8.6", "GTX 1080, 581.29, 6.1"])
+def test_cuda_is_taken_where_the_driver_answers(world, tmp_path, monkeypatch, gpu):
     world.make_python()
-    made = world.install(
-        override=None, nvidia_smi=nvidia_smi(tmp_path, 0, "NVIDIA RTX A2000, 581.29, 8.6")
-    )
-    asked = yaml.safe_load((world.project.build / "env-packages.yml").read_text(encoding="utf-8"))
-    assert asked["dependencies"][-1] == "pytorch=*=cuda*"
+    monkeypatch.setenv("CONDA_OVERRIDE_CUDA", "13.0")  # what Micromamba itself sees
+    made = world.install(override=None, nvidia_smi=nvidia_smi(tmp_path, 0, gpu))
+    assert made.details["pytorch"] == "2.6.0=cuda126_generic_py311_h1_200"
     assert "for CUDA" in made.summary
     assert conda.accelerator(SETTINGS, CUDA, None, None, world.recorder.job) == ["pytorch=*=cpu*"]
+
+
+@pytest.mark.parametrize(
+    ("sees", "said"),
+    [("", "pytorch cuda* wants __cuda, which this machine lacks"), ("11.8", "exclude each other")],
+)
+def test_a_machine_without_the_cuda_that_is_asked_for_is_said(world, monkeypatch, sees, said):
+    world.make_python()
+    monkeypatch.setenv("CONDA_OVERRIDE_CUDA", sees)
+    message = refused(lambda: world.install(override="12.6")).message
+    assert said in message
+    assert "update the driver" in message and "CONDA_OVERRIDE_CUDA=0" in message
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for nvidia-smi is a shell script")
@@ -290,14 +341,24 @@ def test_a_driver_that_is_too_old_is_said_with_what_to_do(tmp_path, recorder):
     assert "too old a driver for CUDA 12" in recorder.warnings[0]
 
 
-# --- Runs that died.
+# --- Downloads that go wrong, and runs that died.
+
+
+def cut_short(page: Page) -> None:
+    """Break off a page as long as `mend` is not called; what is linked meanwhile stays."""
+    page.head_delay_s, page.drops = 0.5, [100] * 20
+
+
+def mend(page: Page) -> None:
+    page.head_delay_s, page.drops = 0, []
 
 
 def test_a_first_step_that_died_begins_anew(world):
-    world.micromamba.misbehave("create", "die")
-    refused(world.make_python)
+    cut_short(world.server.pages[PIP])
+    assert "could not be downloaded" in refused(world.make_python).message
     assert (world.prefix / "Lib").is_dir()  # half of it
-    world.micromamba.behave()
+    assert "pip" not in {record["name"] for record in conda.installed(world.prefix).values()}
+    mend(world.server.pages[PIP])
     made = world.make_python()
     assert manifest.record(world.prefix, [world.prefix / n for n in made.files]) == made.files
     assert world.micromamba.commands() == ["create", "clean", "create", "env"]
@@ -306,9 +367,9 @@ def test_a_first_step_that_died_begins_anew(world):
 
 def test_a_second_step_that_died_begins_with_what_the_first_one_made(world):
     python = world.make_python()
-    world.micromamba.misbehave("install", "die")
-    refused(world.install)
-    world.micromamba.behave()
+    cut_short(world.server.pages[TORCH])
+    assert "could not be downloaded" in refused(world.install).message
+    mend(world.server.pages[TORCH])
     world.install()
     commands = world.micromamba.commands()
     assert commands == ["create", "env", "install", "clean", "create", "install", "env", "env"]
@@ -320,12 +381,36 @@ def test_a_second_step_that_died_begins_with_what_the_first_one_made(world):
 def test_a_base_that_was_half_made_again_is_not_taken_for_whole(world):
     world.make_python()
     world.install()
-    world.micromamba.misbehave("create", "die")
+    remove_tree(world.project.cache / "pkgs")
+    cut_short(world.server.pages[PIP])
     refused(world.install)
     assert not (world.prefix / conda.BEGUN).exists()
-    world.micromamba.behave()
+    mend(world.server.pages[PIP])
     made = world.install()
-    assert "Lib/site-packages/pip/main.py" in made.files
+    assert "Lib/site-packages/pip/__init__.py" in made.files
+
+
+def test_an_altered_package_is_not_accepted(world):
+    world.make_python()
+    page = world.server.pages[TORCH]
+    whole = page.body
+    page.body = whole[:-1] + bytes([whole[-1] ^ 1])
+    error = refused(world.install)
+    assert "a package arrived damaged" in error.message
+    assert any(TORCH.rpartition("/")[2] in line for line in error.tail)
+    page.body = whole
+    assert "PyTorch 2.6.0" in world.install().summary
+
+
+def test_a_mirror_that_lacks_the_channel_is_said(world):
+    world.server.pages.clear()
+    message = refused(world.make_python).message
+    assert "MAMBA_CHANNEL_ALIAS" in message and "envs/" in message
+
+
+def test_a_server_that_does_not_answer_is_said(world, monkeypatch):
+    monkeypatch.setenv("MAMBA_CHANNEL_ALIAS", "http://127.0.0.1:9")
+    assert "is the network there?" in refused(world.make_python).message
 
 
 def test_nothing_of_an_older_request_stays(world):
@@ -337,25 +422,31 @@ def test_nothing_of_an_older_request_stays(world):
     assert not left.exists()
 
 
-def test_a_run_that_is_interrupted_is_recovered(world):
+def test_a_run_that_is_interrupted_goes_on(world):
     world.make_python()
-    world.micromamba.misbehave("install", "hang")
+    world.server.pages[TORCH].head_delay_s = 60
     errors: list[BuildError] = []
     thread = threading.Thread(target=lambda: errors.append(refused(world.install)))
     thread.start()
     deadline = time.monotonic() + 30
-    while "install" not in world.micromamba.commands() and time.monotonic() < deadline:
+    numba = world.prefix / "conda-meta" / "numba-0.68.1-py311h1_0.json"
+    while not numba.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(0.2)
+    assert numba.exists()  # linked, while PyTorch is on its way
     process.kill_all()
     thread.join(30)
     assert not thread.is_alive() and len(errors) == 1
-    world.micromamba.behave()
+    world.server.pages[TORCH].head_delay_s = 0
     assert "PyTorch 2.6.0" in world.install().summary
+    asked = [request.target for request in world.server.requests]
+    assert asked.count("/conda-forge/win-64/numba-0.68.1-py311h1_0.conda") == 1
 
 
-def test_another_python_than_asked_for_is_refused(world):
-    (world.micromamba.folder / "base" / "libs" / "python311.lib").unlink()
+def test_another_python_than_asked_for_is_refused(world, tmp_path):
+    files = [name for name in conda_packages.PYTHON_FILES if not name.startswith("libs/")]
+    packages = [conda_packages.python(*files), *conda_packages.small()[1:]]
+    folder = conda_packages.make_channel(tmp_path / "other" / "conda-forge", packages)
+    world.server.pages.update(conda_packages.pages(folder))
     assert "did not give Python 3.11 for Windows" in refused(world.make_python).message
 
 
@@ -369,18 +460,62 @@ def test_a_windows_program_is_not_started_elsewhere(world, tmp_path):
     assert "profile=zig" in refused(world.make_python).message
 
 
-# --- What Micromamba says when it fails, as it says it, and what is made of it.
+# --- What Micromamba says when it fails, and what is made of it.
 
 
-def test_a_conflict_is_shown_with_the_solvers_reason(world):
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("numba =0.1", "no channel has numba 0.1.*"),
+        ("numpy <2", "numpy <2 and numba exclude each other"),
+    ],
+)
+def test_a_conflict_is_one_line_that_says_what_conflicts(world, asked, said):
     world.make_python()
-    world.micromamba.misbehave("install", "fail", CONFLICT)
+    world.ask(asked)
     error = refused(world.install)
-    assert "no set of packages meets all that is asked for" in error.message
+    assert f"no set of packages meets all that is asked for: {said}." in error.message
+    assert "Loosen the versions in envs/" in error.message
     assert error.tail[0] == "error    libmamba Could not solve for environment specs"
-    assert any("pytorch >=9 does not exist" in line for line in error.tail)
+    assert "numba" in "".join(error.tail[1:])  # the words of the solver itself
+    assert world.prefix.is_dir() and (world.prefix / "python.exe").is_file()
 
 
+# As libmamba writes it: libmamba/tests/src/solver/test_problems_graph.cpp and problems_graph.cpp,
+# in https://github.com/mamba-org/mamba.
+@pytest.mark.parametrize(
+    ("tree", "said"),
+    [
+        ("The following package could not be installed\n"
+         "\u2514\u2500 pytorch >=9 * does not exist (perhaps a typo or a missing channel).",
+         "no channel has pytorch >=9"),
+        ("The following packages are incompatible\n"
+         "\u251c\u2500 numpy <2 * is requested and can be installed;\n"
+         "\u2514\u2500 numba =* * is not installable because it requires\n"
+         "   \u2514\u2500 numpy >=2 *, which conflicts with any installable versions previously "
+         "reported.",
+         "numpy <2 and numba exclude each other"),
+        ("The following package could not be installed\n"
+         "\u2514\u2500 pytorch-gpu is not installable because it requires\n"
+         "   \u2514\u2500 __cuda, which is missing on the system.",
+         "pytorch-gpu wants __cuda, which this machine lacks"),
+        ("The following package could not be installed\n"
+         "\u2514\u2500 orphan 1.0 is not installable because it requires\n"
+         "   \u2514\u2500 nowhere >=2 , which does not exist (perhaps a missing channel).",
+         "orphan 1.0 wants nowhere >=2, which nothing that fits gives"),
+        ("nothing provides requested numba 0.1", "no channel has requested numba 0.1"),
+        ("another wording", "the conflict is below"),
+    ],
+)  # fmt: skip
+def test_a_conflict_in_libmambas_words_is_understood(tree, said):
+    lines = ["error    libmamba Could not solve for environment specs"]
+    lines += [f"    {line}" for line in tree.splitlines()]
+    assert micromamba.conflict(lines) == said
+    assert said in micromamba.reason(lines, offline=False)
+    assert "this run is offline" in micromamba.reason(lines, offline=True)
+
+
+# Lines of libmamba's sources, filled in: see micromamba.py.
 @pytest.mark.parametrize(
     ("said", "meant"),
     [
@@ -388,18 +523,26 @@ def test_a_conflict_is_shown_with_the_solvers_reason(world):
         ("error    libmamba Failed to load subdir: Download error (7) Could not connect\n"
          "critical libmamba Could not solve for environment specs", "could not be downloaded"),
         ("critical libmamba Download error (28) Timeout was reached", "could not be downloaded"),
+        ("critical libmamba Transfer finalized, status: 404 [http://mirror/conda-forge/noarch/"
+         "repodata.json] 0 bytes", "MAMBA_CHANNEL_ALIAS"),
+        ("error    libmamba Failed to download package from http://mirror/x.conda (status 503)",
+         "could not be downloaded"),
+        ("critical libmamba Transfer finalized, status: 503 [http://mirror/x] 0 bytes",
+         "could not be downloaded"),
+        ("critical libmamba Subdir conda-forge/noarch not loaded!", "could not be downloaded"),
+        ("error    libmamba Download didn't finish!", "could not be downloaded"),
         ("error libmamba [Errno 28] No space left on device", "the disk is full"),
         ("There is not enough space on the disk.", "the disk is full"),
         ("ERROR   The filename or extension is too long.", "LongPathsEnabled"),
         ("Windows long path support appears to be disabled.", "LongPathsEnabled"),
         ("ca-certificates.conda tarball has incorrect SHA256", "arrived damaged"),
+        ("error    libmamba File not valid: file size doesn't match expectation x.conda\n"
+         "critical libmamba Found incorrect downloads. Aborting", "arrived damaged"),
+        ("error    libmamba Error when extracting package: Could not read archive",
+         "arrived damaged"),
         ("python311.dll: Access is denied.", "in use"),
         ("something new", "its last lines are below"),
     ],
 )  # fmt: skip
 def test_a_failure_is_explained(said, meant):
     assert meant in micromamba.reason(said.splitlines(), offline=False)
-
-
-def test_a_conflict_offline_is_a_package_that_is_missing():
-    assert "this run is offline" in micromamba.reason(CONFLICT.splitlines(), offline=True)

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from micromamba_standin import make_wheel
+from wheel_files import make_wheel
 
 from tasks.core import host
 from tasks.pythons import portable
