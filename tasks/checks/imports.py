@@ -10,7 +10,18 @@ import sys
 import sysconfig
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
+
+
+def _told(error: BaseException) -> Iterator[str]:
+    """An error, and the failed imports behind it: Cython hides that numpy is missing."""
+    yield f"{type(error).__name__}: {error}"
+    behind = error.__cause__ or error.__context__
+    while behind is not None:
+        if isinstance(behind, ImportError):
+            yield f"{type(behind).__name__}: {behind}"
+        behind = behind.__cause__ or behind.__context__
 
 
 def main() -> int:
@@ -29,7 +40,7 @@ def main() -> int:
         except BaseException as error:
             traceback.print_exc()
             result["status"] = "failed"
-            result["error"] = f"{type(error).__name__}: {error}"
+            result["error"] = "; ".join(_told(error))
         result["seconds"] = round(time.perf_counter() - started, 2)
         results.append(result)
     outcome = {"python": sys.version, "platform": sys.platform, "imports": results}

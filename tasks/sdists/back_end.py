@@ -37,6 +37,8 @@ BROUGHT_BY = {
     "setuptools_scm": "setuptools-scm",
     "skbuild": "scikit-build",
 }
+# Cython says the second where numpy is not there.
+_MISSING = re.compile(r"No module named '(\w+)|(numpy)\.core\.multiarray failed to import")
 # What compiles Rust; without a compiler for it some of them download one while they build.
 _OF_RUST = {"maturin", "setuptools-rust"}
 # The last setuptools with pkg_resources: https://setuptools.pypa.io/en/latest/history.html, v82
@@ -98,7 +100,7 @@ def rust(back_end: BackEnd) -> str:
 def providers(errors: Iterable[str]) -> list[str]:
     """The requirements that bring the modules which are missing, as far as they are known."""
     known = {**BROUGHT_BY, "pkg_resources": PKG_RESOURCES}
-    missing = {m[1] for error in errors for m in re.finditer(r"No module named '(\w+)", error)}
+    missing = {m[1] or m[2] for error in errors for m in _MISSING.finditer(error)}
     return sorted(known[module] for module in missing if module in known)
 
 

@@ -39,9 +39,8 @@ from tasks.sdists import back_end, check, headers, instructions, scripts, source
 from tasks.sdists.source import Source
 from tasks.wheels import repair
 
-# Seconds.
+# Seconds. A setup.py may compile its library whatever it is asked, also what the build wants.
 TIMEOUT = 3600
-HOOK_TIMEOUT = 600
 CHECK_TIMEOUT = 600
 
 # Setuptools' and distutils' choice of the class that calls gcc
@@ -326,7 +325,7 @@ def make(
         out = folder / "out"
         out.mkdir()
         try:
-            answer = _ask(project, python, tree, "requires", backend, out, env, HOOK_TIMEOUT, job)
+            answer = _ask(project, python, tree, "requires", backend, out, env, TIMEOUT, job)
         except BuildError:
             if backend.name != back_end.LEGACY:
                 raise
@@ -371,7 +370,9 @@ def make(
     loaded = {} if pure else check.libraries(folder / "looked-at")
     names = [loaded.get(name, name) for name in check.modules(check.files(wheel))]
     outcome.imported = imported(project, clean, names, folder, job)
-    omitted = back_end.providers(outcome.imported.values())
+    there = outcome.environment / "Lib" / "site-packages"
+    wanted = back_end.providers(outcome.imported.values())
+    omitted = [name for name in wanted if not (there / name).is_dir()]
     if omitted:
         say(f"it imports what its metadata does not require; with {', '.join(omitted)}:")
         _install(project, outcome.environment, omitted, job)

@@ -86,7 +86,7 @@ def write(
     """
     came_to, told = result(outcome) if outcome else ("not built", why)
     said = {name for name in recipe.model_fields_set if getattr(recipe, name)}
-    version = outcome.wheel.name.split("-")[1] if outcome else found.version
+    version = found.version or (outcome.wheel.name.split("-")[1] if outcome else "")
     record = Record(
         package=normal(found.name), version=version, python=python, compiler=compiler,
         back_end=outcome.back_end if outcome else "", libraries=recipe.libraries,

@@ -73,3 +73,12 @@ def test_cmake_is_not_without_ninja(tmp_path):
 def test_rust_is_seen_before_anything_is_built(system, by, tmp_path):
     (tmp_path / "pyproject.toml").write_text(f"[build-system]\n{system}\n")
     assert back_end.rust(back_end.read(tmp_path)) == by
+
+
+def test_what_brings_a_module_that_is_missing_is_known():
+    errors = [
+        "ModuleNotFoundError: No module named 'pkg_resources'",
+        "ImportError: numpy.core.multiarray failed to import (auto-generated because ...)",
+        "ModuleNotFoundError: No module named 'unheard_of'",
+    ]
+    assert back_end.providers(errors) == ["numpy", "setuptools<81"]

@@ -1,9 +1,14 @@
 """What runs in the Windows Python of a build: the calls of a back end."""
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 from setuptools._distutils.compilers.C import cygwin
 
-from tasks.checks import back_end
+from tasks.checks import back_end, imports
 
 
 def test_compile_arguments_by_compiler_are_gccs_for_gcc(tmp_path, monkeypatch):
@@ -37,3 +42,20 @@ def test_what_stopped_meson_is_in_the_log_of_the_build(tmp_path, capsys):
     with pytest.raises(SystemExit):
         back_end.with_meson(Meson(), str(tmp_path / "out"))
     assert "`a.exe` -> 3221225781" in capsys.readouterr().out
+
+
+def test_the_import_behind_a_failed_import_is_told(tmp_path):
+    (tmp_path / "hiding.py").write_text(
+        "try:\n    import not_there_at_all\n"
+        "except Exception:\n    raise ImportError('numpy.core.multiarray failed to import')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, imports.__file__, "hiding"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    [result] = json.loads(done.stdout.splitlines()[-1])["imports"]
+    assert result["error"] == (
+        "ImportError: numpy.core.multiarray failed to import; "
+        "ModuleNotFoundError: No module named 'not_there_at_all'"
+    )

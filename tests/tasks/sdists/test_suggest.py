@@ -146,3 +146,10 @@ def test_an_older_cython_is_suggested_where_no_file_is_missing(tmp_path):
     log = "Cython.Compiler.Errors.CompileError: a/b.pyx\n"
     assert said(log, tmp_path).build_requires == ("Cython<3",)
     assert not said(f"a/b.pyx:4:0: 'a/c.pxd' not found\n{log}", tmp_path).build_requires
+
+
+def test_what_an_older_cython_made_is_made_anew(tmp_path):
+    log = "a/densecrf.cpp:183:12: fatal error: 'longintrepr.h' file not found\n"
+    assert said(log, tmp_path).environment == {"CYTHON_FORCE_REGEN": "1"}
+    log = (LOGS / "kinds" / "cython-longintrepr.log").read_text()
+    assert said(log, tmp_path).environment == {"CYTHON_FORCE_REGEN": "1"}
