@@ -65,6 +65,8 @@ AS_MICROSOFT = (
     "-Wno-error=incompatible-function-pointer-types",
     "-Wno-register",
     "-Wno-dynamic-exception-spec",
+    # zig makes __DATE__ an error; here it is a date that does not change (host.SOURCE_DATE).
+    "-Wno-date-time",
     # What C++17 removed, and is in C++14, Microsoft's standard where none is asked for: the
     # switches of libc++ (https://libcxx.llvm.org/UserDocumentation.html).
     *(
@@ -240,7 +242,8 @@ def _compiler(
     config.write_text(_MINGW, encoding="ascii")
     programs = folder / "compiler"
     after = spelling.for_gcc(recipe, tree, libraries)
-    with server.serving(programs, compiler, zig, host.environment(), extra, after, note, job):
+    env = host.environment(host.SOURCE_DATE)
+    with server.serving(programs, compiler, zig, env, extra, after, note, job):
         yield {
             **prefixes,
             "CC": "gcc", "CXX": "g++", "AR": "ar", "RC": "windres", "WINDRES": "windres",

@@ -42,7 +42,7 @@ OLD = """
 static_assert(SIZEOF_VOID_P == 8, "64 bits");
 int old(int *numbers, long long wide) throw(int)
 {
-    register int first = 1;
+    register int first = sizeof __DATE__ - 11;
     unsigned char mask[1] = {wide};
     std::auto_ptr<int> one(new int(2));
     std::random_shuffle(numbers, numbers + 3);
