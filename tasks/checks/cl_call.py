@@ -26,6 +26,8 @@ _OF_GCC = re.compile(
 )
 _FOR_THE_LINKER = re.compile(r"-l(.+)")
 _FOLDER = re.compile(r"-L(.+)")
+# Under Wine it is the host's own: a folder without a drive's letter.
+_UNIX_FOLDER = re.compile(r"(?:-L|[/-](?i:LIBPATH):)[/\\](?![/\\]).*")
 # Libraries of Unix whose functions are in the C runtime, or nowhere.
 _OF_UNIX = {f"{name}.lib" for name in ("m", "c", "dl", "rt", "util", "stdc++", "gcc", "gcc_s")}
 
@@ -56,7 +58,9 @@ def for_link(words: Iterable[str]) -> list[str]:
     made: list[str] = []
     for word in words:
         named = _FOR_THE_LINKER.sub(r"\1.lib", word)
-        if named not in _OF_UNIX and not _OF_GCC.fullmatch(word):
+        if named in _OF_UNIX or _UNIX_FOLDER.fullmatch(word):
+            continue
+        if not _OF_GCC.fullmatch(word):
             made.append(_FOLDER.sub(r"/LIBPATH:\1", named))
     return made
 

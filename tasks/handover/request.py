@@ -60,7 +60,7 @@ class Request:
         """
         given = path.replace("\\", "/")
         here = self.host(".")
-        if host.WINDOWS or os.path.lexists(here / given):
+        if host.WINDOWS or given.startswith("/") or os.path.lexists(here / given):
             return given
         return _in_any_case(here, PurePosixPath(given).parts).relative_to(here).as_posix()
 

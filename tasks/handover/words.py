@@ -23,7 +23,10 @@ NOT_FOR_WHEELS = {
     r"/arch:.*": "the wheel would not run on every machine of the baseline",
     r"-(ffast-math|Ofast|funsafe-math-optimizations|ffinite-math-only)|/fp:fast":
         "it changes what arithmetic gives; some packages are wrong with it",
+    # Without a drive's letter: under Wine that would be the host's own folder, with its headers.
+    r"(-I|/I|-L|-isystem)[/\\](?![/\\]).*": "it is a folder of Unix, which no Windows has",
 }  # fmt: skip
+_OF_UNIX = next(pattern for pattern in NOT_FOR_WHEELS if "isystem" in pattern)
 REFUSED = {
     **NOT_FOR_WHEELS,
     r"-fopenmp(=.*)?|/openmp(:.*)?|-lgomp|-lomp":
@@ -85,7 +88,7 @@ def path_word(word: str, request: Request) -> str:
     match = _PATH.fullmatch(word)
     if match is None:
         return word
-    mark, rest = match[1] or "", match[2]
+    mark, rest = match[1] or "", match[2].removeprefix("\\\\?\\")
     if _DRIVE.match(rest):
         return mark + request.host(rest).as_posix()
     if mark or not word.startswith(("-", "/")):
@@ -104,6 +107,10 @@ def compiler_call(request: Request, has_library: Callable[[str], bool]) -> Call:
     pending = False  # the word before wants this one as its value
     for word in request.arguments:
         if pending:
+            if re.fullmatch(_OF_UNIX, words[-1] + word):
+                left_out[words.pop() + word] = NOT_FOR_WHEELS[_OF_UNIX]
+                pending = False
+                continue
             is_text = words[-1] in _TAKES_A_VALUE
             words.append(word if is_text else path_word(word, request))
             pending = False

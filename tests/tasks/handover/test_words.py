@@ -121,3 +121,11 @@ def test_a_static_library_of_cmake_is_found_by_the_name_that_it_has_with_visual_
     assert call_of(request, {"ws2_32"}.__contains__).words == [
         "-shared", "a.o", "lib/libmade.a", f"{tmp_path}/lib/libmade.a", "lib/there.lib", "no.lib",
     ]  # fmt: skip
+
+
+def test_folders_of_unix_are_not_those_of_the_host():
+    made = call("gcc", "-c", "-I/usr/include/libxml2", "-I", "/usr/local/include", "-L\\opt\\lib",
+                "-IZ:\\usr\\src\\own", "-I\\\\?\\Z:\\long", "-Iinc", "x.c")  # fmt: skip
+    assert made.words[0] == "-c" and made.words[1] == "-I/usr/src/own"
+    assert made.words[-3:] == ["-I/long", "-Iinc", "x.c"]
+    assert set(made.left_out) == {"-I/usr/include/libxml2", "-I/usr/local/include", "-L\\opt\\lib"}

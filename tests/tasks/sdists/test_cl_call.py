@@ -23,7 +23,9 @@ def test_words_of_gcc_are_translated_or_left_out(given, made):
     assert cl_call.for_cl(given.split(), {}) == (made.split(), {})
 
 
-@pytest.mark.parametrize("word", ["/arch:AVX2", "/fp:fast", "-march=native", "-ffast-math"])
+@pytest.mark.parametrize(
+    "word", ["/arch:AVX2", "/fp:fast", "-march=native", "-ffast-math", "-I/usr/include"]
+)
 def test_what_is_not_for_a_wheel_is_told(word):
     made, left_out = cl_call.for_cl([word, "a.c"], NOT_FOR_WHEELS)
     assert made == ["a.c"]
@@ -35,7 +37,18 @@ def test_openmp_is_microsofts():
 
 
 def test_libraries_of_unix_are_not_linked():
-    given = ["/DLL", "m.lib", "-lz", "-lm", "-Llib", "-Wl,-O1", "a.obj", "/OUT:a.pyd"]
+    given = [
+        "/DLL",
+        "m.lib",
+        "-lz",
+        "-lm",
+        "-Llib",
+        "-L/usr/lib",
+        "/LIBPATH:\\usr\\lib",
+        "-Wl,-O1",
+        "a.obj",
+        "/OUT:a.pyd",
+    ]
     assert cl_call.for_link(given) == ["/DLL", "z.lib", "/LIBPATH:lib", "a.obj", "/OUT:a.pyd"]
 
 
