@@ -15,7 +15,9 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -119,8 +121,8 @@ def make_channel(folder: Path, packages: Iterable[Package]) -> Path:
 
     for subdir in ("noarch", "win-64"):
         (folder / subdir).mkdir(parents=True, exist_ok=True)
-    for package in packages:
-        write(package, folder)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(partial(write, folder=folder), packages))
     asyncio.run(index_fs(folder, write_zst=False, write_shards=False))
     return folder
 

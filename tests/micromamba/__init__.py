@@ -19,7 +19,7 @@ SOURCE = Path(__file__).with_name("program.py")
 
 
 def _need_rattler() -> None:
-    reason = "py-rattler, which solves and links, is not installed: it has no wheel for this system"
+    reason = "py-rattler, which solves and links, is not installed; envs/runner.txt names it"
     pytest.importorskip("rattler", reason=reason)
 
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from http_server import Page, Server, serve
 from micromamba import Micromamba, make_here
-from support import ROOT, Recorder
+from support import ROOT, Recorder, under_wine
 from wheel_files import make_wheel
 
 from tasks.core import manifest, process
@@ -41,6 +41,9 @@ TORCH = f"{CHANNEL}/win-64/pytorch-2.6.0-cpu_generic_py311_h1_0.conda"
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if under_wine():
+        # A hundred calls of a second or two; and Wine's taskkill ends no children of a program.
+        pytest.skip("takes minutes under Wine, where integration/test_conda_under_wine.py does it")
     return make_here(tmp_path_factory.mktemp("micromamba"))
 
 
