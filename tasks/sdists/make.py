@@ -145,7 +145,7 @@ def _python(project: Project, folder: Path, packages: Sequence[str | Path], job:
             "run doit profile=zig build"
         )
     portable.lay_down(project, environment.pythons[project.target.version].artifact, folder)
-    _install(project, folder, packages, job)
+    _install_with_dlls(project, folder, packages, job)
     return folder / "python.exe"
 
 
@@ -168,8 +168,15 @@ def _install(project: Project, python: Path, packages: Sequence[str | Path], job
         windows_python.HERE.path(python / "python.exe"),
         python / "Scripts",
     )
+
+
+def _install_with_dlls(
+    project: Project, python: Path, packages: Sequence[str | Path], job: Job
+) -> None:
+    """The same, where packages may bring DLLs for the folder of python.exe."""
+    _install(project, python, packages, job)
     own = {path.name for path in python.iterdir()}
-    portable.place_runtime(site_packages, python, own)
+    portable.place_runtime(python / "Lib" / "site-packages", python, own)
 
 
 def _ask(
@@ -386,7 +393,7 @@ def make(
             say(f"{name}, which is another package's, wants {', '.join(dlls)}: Windows does not "
                 "bring it")  # fmt: skip
         say(f"with {', '.join(runtime)}:")
-        _install(project, outcome.environment, runtime, job)
+        _install_with_dlls(project, outcome.environment, runtime, job)
         outcome.imported = imported(project, clean, names, folder, job)
     if recipe.check and not any(outcome.imported.values()):
         say("checking what it does")
