@@ -33,6 +33,7 @@ Seconds = Annotated[int, Field(gt=0, le=7 * 24 * 3600)]
 Dotted = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)+$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 PythonVersion = Annotated[str, StringConstraints(pattern=r"^3\.\d+$")]
+ServiceName = Annotated[str, StringConstraints(pattern=r"^\w+$")]
 # A path, or a pattern of paths, below some folder: (folder/)* with * ? [abc] and **.
 Pattern = Annotated[str, AfterValidator(paths.checked_pattern)]
 Inside = Annotated[str, AfterValidator(paths.checked_path)]
@@ -343,6 +344,7 @@ class Wine(Model):
 
     system32: str
     disabled_dlls: tuple[str, ...]
+    disabled_services: tuple[ServiceName, ...] = ()
     environment: dict[str, str] = {}
 
 

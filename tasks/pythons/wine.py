@@ -105,13 +105,25 @@ def make_prefix(
             native = system32.not_in_windows(folder) + system32.put(dlls, folder)
             system32.make_bcryptprimitives(zig, folder, job)
             overrides = "".join(f'"{name}"="native"\n' for name in native)
+            services = "".join(map(_disabled, settings.disabled_services))
             (temporary / SETTINGS).write_text(
-                REGISTRY + overrides, encoding="utf-8", newline="\r\n"
+                REGISTRY + overrides + services, encoding="utf-8", newline="\r\n"
             )
             run([wine, "regedit", "/S", SETTINGS])
         finally:
             stop(wine, env, wait=True)
     return native
+
+
+def _disabled(service: str) -> str:
+    """What regedit takes to switch a service off: SERVICE_DISABLED of winsvc.h is 4.
+
+    ntdll/unix/file.c of Wine asks MountMgr for FileFsVolumeInformation, which os.stat wants of every
+    file (get_mountmgr_fs_info): through an open, a call and a close, each with a switch of processes
+    and back.
+    """
+    key = rf"HKEY_LOCAL_MACHINE\System\CurrentControlSet\Services\{service}"
+    return f'\n[{key}]\n"Start"=dword:00000004\n'
 
 
 def keep_server(wine: Path, env: Mapping[str, str], seconds: int | None = None) -> None:
