@@ -118,9 +118,9 @@ def make_prefix(
 def _disabled(service: str) -> str:
     """What regedit takes to switch a service off: SERVICE_DISABLED of winsvc.h is 4.
 
-    ntdll/unix/file.c of Wine asks MountMgr for FileFsVolumeInformation, which os.stat wants of every
-    file (get_mountmgr_fs_info): through an open, a call and a close, each with a switch of processes
-    and back.
+    MountMgr is what ntdll/unix/file.c of Wine asks for FileFsVolumeInformation, which os.stat wants
+    of every file (get_mountmgr_fs_info): an open, a call and a close, each with a switch of
+    processes and back.
     """
     key = rf"HKEY_LOCAL_MACHINE\System\CurrentControlSet\Services\{service}"
     return f'\n[{key}]\n"Start"=dword:00000004\n'

@@ -114,6 +114,7 @@ def test_the_model_of_the_loader_agrees_with_what_wines_loader_did(built):
 def test_a_look_at_a_file_asks_no_service_of_wine(built):
     done = built.python(
         "import os, pathlib, shutil; file = os.path.realpath('C:/windows/system32/kernel32.dll');"
-        "print(file, os.stat(file).st_dev, pathlib.Path('Z:/').is_dir(), shutil.disk_usage('C:/')[0] > 0)"
+        "print(file, os.stat(file).st_dev, pathlib.Path('Z:/').is_dir(), "
+        "shutil.disk_usage('C:/')[0] > 0)"
     )
     assert done.stdout.strip() == r"C:\windows\system32\kernel32.dll 0 True True"
