@@ -43,6 +43,9 @@ _OTHERS = {
     "msvc": ("zig", "zig's, where the sources are written for gcc or clang"),
 }
 
+# dllwhy's findings with which every compiler stops.
+_OF_NO_COMPILER = {"git-missing", "download", "not-for-windows"}
+
 PACKAGE = option(
     "package", "a name, NAME==VERSION, an sdist's file or a source's folder; several times for "
     "several", kind=list,
@@ -260,8 +263,9 @@ def _explained(
     if found:
         _say(f"  its tree and what was made of it: {project.shown(folder)}")
         _lines(project, found, file, suggested)
-        # Where no compiler was asked, another one is no help.
-        if calls or re.search(r"cl\.exe|Visual C", text):
+        # Where no compiler was asked, or the cause is none of it, another one is no help.
+        other = not any(one.id in _OF_NO_COMPILER for one in findings)
+        if other and (calls or re.search(r"cl\.exe|Visual C", text)):
             _other_compiler(project, found)
 
 
