@@ -243,3 +243,23 @@ def run(
     if check and status != 0:
         raise BuildError(f"{program} ended with exit status {status}", log=log, tail=tuple(tail))
     return Finished(status, tuple(tail))
+
+
+def output_of(
+    arguments: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]
+) -> tuple[int, str]:
+    """Run a program for its whole output (both streams); returns its exit status and that.
+
+    It ends with this process, as all that `run` starts.
+
+    Raises:
+        BuildError: it cannot be started.
+    """
+    process = _start(arguments, cwd, env, _nothing)
+    try:
+        output, _ = process.communicate()
+    finally:
+        with _lock:
+            del _running[process]
+        orphans.ended(process)
+    return process.returncode, _text(output).replace("\r\n", "\n")

@@ -12,7 +12,6 @@ import secrets
 import shutil
 import socketserver
 import struct
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import cast
 
 from tasks.compilers.toolchain import Toolchain
 from tasks.core import process
+from tasks.core.errors import BuildError
 from tasks.core.job import Job
 from tasks.handover.request import Request
 from tasks.handover.words import Call, call_of
@@ -96,18 +96,12 @@ class _Server(socketserver.ThreadingTCPServer):
         if call.role in ("cc", "cxx"):
             words = [*self.extra, *call.words, *self.after(call)]
         command = [self.toolchain.programs[call.role], *words]
-        done = self._run(command, request.host("."))
-        if done.returncode and without_init(done.stdout, words, request.host(".")):
-            done = self._run(command, request.host("."))
+        folder = request.host(".")
+        status, output = process.output_of(command, cwd=folder, env=self.env)
+        if status and without_init(output, words, folder):
+            status, output = process.output_of(command, cwd=folder, env=self.env)
         self.note(call, process.command_line(command))
-        return done.returncode, done.stdout
-
-    def _run(self, command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, cwd=folder, env=dict(self.env), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-            errors="replace", check=False,
-        )  # fmt: skip
+        return status, output
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -118,7 +112,7 @@ class _Handler(socketserver.StreamRequestHandler):
             return
         try:
             status, output = server.answer(Request.read(texts))
-        except (OSError, ValueError) as error:
+        except (BuildError, OSError, ValueError) as error:
             status, output = NOT_KNOWN, f"the hand-over to the host failed: {error}\n"
         answer = output.replace("\n", "\r\n").encode("utf-8", "replace")
         self.wfile.write(struct.pack("<I", status & 0xFFFFFFFF) + answer)

@@ -116,3 +116,20 @@ def test_a_program_left_behind_that_holds_the_output_is_not_waited_for(tmp_path,
     finished = process.run(python(code), log=tmp_path / "a.log")
     assert finished == process.Finished(0, ("done",))
     assert time.monotonic() - start < 15
+
+
+def test_the_whole_output_of_a_program_is_had_and_it_ends_with_us(tmp_path):
+    script = "import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)"
+    command = [sys.executable, "-u", "-c", script]
+    assert process.output_of(command, cwd=tmp_path, env=os.environ) == (3, "one\ntwo\n")
+    told = []
+    endless = [sys.executable, "-c", "import time; open('begun', 'w'); time.sleep(600)"]
+    thread = threading.Thread(
+        target=lambda: told.append(process.output_of(endless, cwd=tmp_path, env=os.environ))
+    )
+    thread.start()
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.05)
+    process.kill_all()
+    thread.join(30)
+    assert told and told[0][0] != 0
