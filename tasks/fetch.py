@@ -122,13 +122,21 @@ def _get(source: Source, sha256: str | None, downloads: Path, progress: Progress
     return sha256
 
 
-def fetch(name: str, artifact: Artifact, downloads: Path, offline: bool, job: Job) -> Made:
+def fetch(
+    name: str,
+    artifact: Artifact,
+    downloads: Path,
+    offline: bool,
+    job: Job,
+    file: str = "config.yaml",
+) -> Made:
     """Have an artifact's archive in the cache.
 
     Args:
-        name: the artifact's name in config.yaml.
+        name: the artifact's name.
         downloads: the folder of the cache.
         offline: use nothing but the cache.
+        file: which describes the artifact, for messages.
 
     Raises:
         BuildError: no source could be had, each with its reason; or offline and not in the cache.
@@ -145,7 +153,7 @@ def fetch(name: str, artifact: Artifact, downloads: Path, offline: bool, job: Jo
         choice = download.download_first(
             [
                 download.Candidate(
-                    f"config.yaml, artifacts.{name}.sources[{i}], {source.place}",
+                    f"{file}, artifacts.{name}.sources[{i}], {source.place}",
                     partial(_download, source, downloads, job.progress),
                 )
                 for i, source in enumerate(artifact.sources)
@@ -202,13 +210,15 @@ def artifacts_of(project: Project) -> dict[str, Artifact]:
     return {name: config.artifacts[name] for name in dict.fromkeys(names)}
 
 
-def task_of(project: Project, name: str, artifact: Artifact) -> dict[str, Any]:
-    """fetch:ARTIFACT."""
+def task_of(
+    project: Project, name: str, artifact: Artifact, file: str = "config.yaml"
+) -> dict[str, Any]:
+    """fetch:ARTIFACT; `file` describes it."""
     return stage(
         project,
         f"fetch:{name}",
         f"download {artifact.sources[0].place}",
-        partial(fetch, name, artifact, project.downloads, project.offline),
+        partial(fetch, name, artifact, project.downloads, project.offline, file=file),
         settings={"sources": artifact.sources, "cache": project.downloads},
         owns=[
             project.downloads / source.sha256

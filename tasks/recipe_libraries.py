@@ -171,11 +171,13 @@ def _have(
     recipe = project.recipe(name)
     assert not isinstance(recipe, CondaRecipe)
     artifact = project.config.artifacts[recipe.artifact]
-    beside = folder(project) if recipe.artifact in of_recipes else project.root
+    own = recipe.artifact in of_recipes
+    beside = folder(project) if own else project.root
+    file = project.shown(_file(project, name)) if own else "config.yaml"
     done = [
         made_now(task)
         for task in (
-            fetch.task_of(project, recipe.artifact, artifact),
+            fetch.task_of(project, recipe.artifact, artifact, file),
             extract.task_of(project, recipe.artifact, artifact, beside),
             libs.task_of(project, name),
         )

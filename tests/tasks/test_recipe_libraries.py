@@ -8,7 +8,7 @@ from support import ROOT
 
 from tasks import recipe_libraries
 from tasks.core import config_file
-from tasks.core.errors import ConfigError
+from tasks.core.errors import BuildError, ConfigError
 from tasks.core.project import load
 
 FILES = sorted((ROOT / "recipes" / "libraries").glob("*.yaml"))
@@ -84,3 +84,14 @@ def test_what_is_wrong_is_said_with_its_key(tmp_path: Path, old, new, said):
         config_file.load_libraries(path)
     assert said in caught.value.message
     assert len(caught.value.message.splitlines()) == 1
+
+
+def test_an_archive_that_cannot_be_had_is_told_with_the_file_that_names_it(tmp_path):
+    project = replace(load(ROOT), root=tmp_path, cache=tmp_path / "cache")
+    _lay_down(project, one="[]")
+    file = recipe_libraries.folder(project) / "one.yaml"
+    gone = (tmp_path / "gone.zip").as_uri()
+    file.write_text(file.read_text().replace("pypi: one==1, kind: sdist", f"url: {gone}"))
+    with pytest.raises(BuildError) as caught:
+        recipe_libraries.have(project, ["one"], "own.yaml", print)
+    assert "recipes/libraries/one.yaml, artifacts.one.sources[0]" in caught.value.message
