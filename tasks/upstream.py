@@ -2,7 +2,7 @@
 
     sdist's tests/*.py + checks/upstream_conftest.py -> FOLDER/tests/
         -> one process per file, more after a hang or crash -> test -> result
-        -> differences to tests/expected/upstream-*.json
+        -> differences to tests/expected/upstream.json
 
 How a process is run is the caller's business (`Run`): natively, under Wine, or not at all.
 """
@@ -303,9 +303,8 @@ def check(project: Project, build: str, job: Job) -> Made:
 
 
 def expectation_file(project: Project) -> Path:
-    """What is expected of each test for the target Python."""
-    folder = project.root / project.config.verify.upstream.expected
-    return folder / f"upstream-{project.target.tag}.json"
+    """What is expected of each test: the same of every Python, and of every compiler's build."""
+    return project.root / project.config.verify.upstream.expected
 
 
 def create(project: Project) -> Iterator[dict[str, Any]]:
