@@ -32,7 +32,7 @@ from tasks.core.job import Job
 from tasks.core.project import Project
 from tasks.core.recipe import PackageRecipe
 from tasks.pythons import windows_python
-from tasks.sdists import check, make, records, source, suggest
+from tasks.sdists import check, compiling, make, records, source, suggest
 from tasks.sdists.make import Outcome
 from tasks.sdists.source import Source
 from tasks.tool import option, tool
@@ -202,7 +202,7 @@ def _one(project: Project, name: str, requires: list[str], given: Path | None) -
         if found.wheels:
             _say(f"  the index has a Windows wheel for Python {project.target.version} already: "
                  f"{found.wheels[0]}")  # fmt: skip
-        make.record_hash(project, found)
+        source.record_hash(project, found)
         patches = [file.parent / patch for patch in recipe.patches] if file else []
 
         def say(line: str) -> None:
@@ -249,7 +249,7 @@ def _explained(
     suggested, calls = [], ""
     if found:
         folder = make.folder_of(project, found)
-        called = folder / make.CALLS
+        called = folder / compiling.CALLS
         calls = called.read_text(encoding="utf-8") if called.is_file() else ""
         libraries = suggest.Libraries(
             recipe_libraries.known(project), recipe_libraries.by_header(project)

@@ -51,7 +51,7 @@ TRANSLATED = {
 IGNORED = re.compile(
     r"/.*|-O.?|-g\d?|-flto(=.*)?|-f(fat|no-fat)-lto-objects"
     r"|-lvcruntime140|-lucrt|-lmsvcr\w+|-lmsvcp\w+|-lstdc\+\+(fs)?|-lgcc(_s)?|-l(m|c|dl|rt|util)"
-    r"|-D(MS_WIN64|_USE_MATH_DEFINES)(=.*)?"  # defined in every call (sdists.make)
+    r"|-D(MS_WIN64|_USE_MATH_DEFINES)(=.*)?"  # defined in every call (sdists.compiling)
     r"|-static|-static-lib.*|-mthreads|-mcygwin|-mno-cygwin|-pipe|-EHsc|-bigobj|-fPIC"
     r"|-Wl,(--enable-.*|--exclude-.*|--kill-at|--add-stdcall-alias|-?-?strip-all|-s|--gc-sections"
     r"|-Bstatic|-Bdynamic|--as-needed|--no-undefined|-?-?start-group|-?-?end-group"

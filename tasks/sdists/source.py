@@ -4,6 +4,7 @@ NAME[==VERSION] | FILE | FOLDER -> Source -> a tree of its own to build in
 """
 
 import hashlib
+import json
 import re
 import shutil
 from dataclasses import dataclass
@@ -162,3 +163,32 @@ def keep_wheel(wheel: Path, folder: Path) -> Path:
     """Copy a finished wheel to where the user finds it."""
     folder.mkdir(parents=True, exist_ok=True)
     return Path(shutil.copy2(wheel, folder / wheel.name))
+
+
+def record_hash(project: Project, asked: Source) -> None:
+    """Write down the sha256 of a source; later ones of the same version are held to it.
+
+    Raises:
+        BuildError: it is another file than last time, or what was written down is damaged.
+    """
+    if not asked.sha256:
+        return
+    path = project.root / "wheelhouse" / "sources.json"
+    known: dict[str, str] = {}
+    if path.is_file():
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BuildError(
+                f"{project.shown(path)} is damaged ({error}); mend it, or remove it to have the "
+                "hashes written down anew"
+            ) from error
+    before = known.get(asked.path.name)
+    if before and before != asked.sha256:
+        raise BuildError(
+            f"{asked.path.name} has sha256 {asked.sha256}, and had {before} when it was built "
+            f"before ({project.shown(path)}); it is another file of the same name. Find out why; "
+            "remove that line to trust the new one"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write_json(path, {**known, asked.path.name: asked.sha256})

@@ -8,8 +8,8 @@ from support import under_wine
 
 from tasks.compilers.zig import zig_program
 from tasks.core.project import project
+from tasks.sdists.compiling import AS_MICROSOFT
 from tasks.sdists.headers import write_of_microsoft, write_of_unix, write_other_spellings
-from tasks.sdists.make import AS_MICROSOFT
 
 
 def test_only_spellings_of_the_systems_headers_are_written(tmp_path):
