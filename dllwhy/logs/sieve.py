@@ -20,8 +20,9 @@ _WORDS = (
     "exit code", "exit status", "must be", "size changed", "is newer", "operand", "out of memory",
     "disabled", "older than", "unable", "no versions", "virus", "unimplemented", "could",
     "fehler", "erreur", "erro ", "ошибка", "错误", "錯誤", "エラー", "오류",
-    "unhandled", "nicht", "n'est", "no se ", "não ", "non ", "не ", "不", "c4819", "notfound", "_api", "has no ",
+    "nicht", "n'est", "no se ", "não ", "non ", "не ", "不", "c4819", "notfound", "_api", "has no ",
     "superseded", "traceback", "paging", "already", "windows long path", " of output]",
+    "unhandled",
 )  # fmt: skip
 _BEFORE, _AFTER = 5, 8  # neighbours: messages of CMake, Python and Cargo have several lines
 _SHAPE = 32  # characters from the word on; digits do not count
