@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         triage_log,
     )
     from dllwhy.errors import DiagnosisError
-    from dllwhy.explain import Explanation
+    from dllwhy.explain import Explanation, is_path
 
 __version__ = "0.1.0"
 
@@ -29,6 +29,7 @@ _HOMES = {
     "Explanation": "explain",
     "audit_environment": "api",
     "explain_load": "api",
+    "is_path": "explain",
     "read_environment": "api",
     "read_log": "api",
     "triage_log": "api",
@@ -40,6 +41,7 @@ __all__ = [
     "Explanation",
     "audit_environment",
     "explain_load",
+    "is_path",
     "read_environment",
     "read_log",
     "triage_log",

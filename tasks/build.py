@@ -22,7 +22,6 @@ from doit import get_initial_workdir
 import dllwhy
 from dllwhy import answers
 from dllwhy.errors import DiagnosisError
-from dllwhy.logs import triage
 from tasks import recipe_libraries
 from tasks.core import arguments, display
 from tasks.core import recipe as recipe_file
@@ -245,6 +244,8 @@ def _explained(
     project: Project, found: Source | None, recipe: PackageRecipe, file: Path | None, log: Path
 ) -> None:
     """What a log means, and what a recipe could say to mend it."""
+    from dllwhy.logs import triage
+
     text = log.read_text(encoding="utf-8", errors="replace")
     suggested, calls = [], ""
     if found:

@@ -28,7 +28,6 @@ from doit import get_initial_workdir
 import dllwhy
 from dllwhy import answers
 from dllwhy.answers import Answer
-from dllwhy.explain import is_path
 from tasks.core import host
 from tasks.core.errors import BuildError
 from tasks.core.job import Job
@@ -67,7 +66,7 @@ def explain(project: Project, pe: str, env: str, windows: str, path: str, add: l
     """Explain how a file or a package finds its DLLs; returns whether everything loads."""
     if not pe:
         raise BuildError("say what to explain: doit explain --pe FILE_OR_PACKAGE [--env DIR]")
-    in_place = is_path(pe, _given(""))
+    in_place = dllwhy.is_path(pe, _given(""))
     explanation = dllwhy.explain_load(
         _given(pe) if in_place else pe,
         _given(env) if env else None if in_place else _built(project),
@@ -199,7 +198,7 @@ def _comparison_table(compared: "Sequence[Comparison]", project: Project) -> Any
 
 def create(project: Project) -> Iterator[dict[str, Any]]:
     """explain, audit, triage and trace."""
-    what = option("pe", "a .pyd or .dll file, or the name of an installed package")
+    what = option("pe", "a .pyd or .dll file, a folder with some, or an installed package")
     module = option(
         "module", "what to import under Wine, in the Python that was built here", long="import"
     )

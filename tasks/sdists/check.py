@@ -9,9 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
-
 import dllwhy
 from dllwhy import pe
 from tasks.core.errors import BuildError
@@ -163,6 +160,9 @@ def other_version(wheel: Path, version: str) -> str:
     Args:
         version: the source's; "" where it is not known.
     """
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+    from packaging.version import InvalidVersion, Version
+
     try:
         named = parse_wheel_filename(wheel.name)[1]
         same = not version or Version(named.public) == Version(Version(version).public)

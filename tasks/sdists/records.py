@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from dllwhy.logs import triage
 from tasks.core import manifest
 from tasks.core.errors import BuildError
 from tasks.core.recipe import PackageRecipe
@@ -69,6 +68,8 @@ def result(outcome: Outcome) -> tuple[str, str]:
 
 def reason(message: str, log: str) -> str:
     """Why a build failed: the first cause that its log tells, or the message."""
+    from dllwhy.logs import triage
+
     findings = triage.triage(log) if log else []
     return _OF_THIS_MACHINE.sub("", findings[0].cause if findings else message)
 

@@ -13,15 +13,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from dllwhy.logs import owners
 from dllwhy.logs.text import normalised
-from dllwhy.logs.triage import Finding
 from tasks.core import yaml_data
 from tasks.core.recipe import PackageRecipe
+
+if TYPE_CHECKING:
+    from dllwhy.logs.triage import Finding
 
 _KEYS = set(PackageRecipe.model_fields)
 _HEADER = re.compile(
@@ -99,7 +101,7 @@ def suggestions(
     return [one for one in once if not _says(recipe or PackageRecipe(), one)]
 
 
-def mended(findings: Iterable[Finding], suggested: Collection[Suggestion]) -> list[Finding]:
+def mended(findings: "Iterable[Finding]", suggested: Collection[Suggestion]) -> "list[Finding]":
     """What a log means, with the recipe's lines as the remedy where pip's words would be none.
 
     doit build makes the environment of a build itself: what is installed elsewhere is not in it.
@@ -107,7 +109,7 @@ def mended(findings: Iterable[Finding], suggested: Collection[Suggestion]) -> li
     requires = [str(one.value) for one in suggested if one.key == "build_requires"]
     remedy = f"the recipe's line build_requires: [{', '.join(requires)}], see below"
 
-    def of_pip(one: Finding) -> bool:
+    def of_pip(one: "Finding") -> bool:
         words = " ".join((one.remedy, *one.facts))
         pips = re.search(r"pip install|build-isolation|PIP_", words) is not None
         return one.category == "setup.py and pip" and pips

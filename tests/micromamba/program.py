@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 LIBMAMBA = {"error": "error    libmamba", "critical": "critical libmamba"}
-ALIAS = "https://conda.anaconda.org"
 # For a Windows program that is run elsewhere.
 WINDOWS = [("__win", "10.0.19045", "0"), ("__archspec", "1", "x86_64")]
 
@@ -82,7 +81,7 @@ async def solve(path: Path, more: list[str], locked: list[Any], offline: bool) -
     import rattler.exceptions
 
     channels, specs = read_request(path)
-    config = rattler.ChannelConfig(os.environ.get("MAMBA_CHANNEL_ALIAS", ALIAS).rstrip("/") + "/")
+    config = rattler.ChannelConfig(os.environ["MAMBA_CHANNEL_ALIAS"].rstrip("/") + "/")
     gateway = rattler.Gateway(
         cache_dir=packages_folder() / "cache",
         default_config=rattler.SourceConfig(
