@@ -9,10 +9,10 @@ from typing import Any
 
 from doit.exceptions import BaseFail, InvalidTask
 
-from tasks.core import manifest, run_lock, times
+from tasks.core import arguments, manifest, run_lock, times
 from tasks.core.display import screen
 from tasks.core.errors import BuildError
-from tasks.core.project import Project, project
+from tasks.core.project import SETTINGS, Project, project
 
 # Groups whose tasks are too many to have a row each.
 FOLDED = ("fetch", "extract")
@@ -204,14 +204,18 @@ def print_failure(name: str, fail: BaseFail, out: Callable[..., None] = screen.p
     if error is None:
         out(f"{name}: {fail.get_msg().strip()}", style="red")
         return
-    out(f"{name}: {error.message}", style="red")
+    out(_for_this_run(f"{name}: {error.message}"), style="red")
     for line in error.tail:
         out(f"    {line}", style="dim")
     if error.log:
         for line in _triage(Path(error.log)):
             out(f"    {line}", style="yellow")
         out(f"    the whole log: {project().shown(Path(error.log))}")
-        out(f'    when it is mended, run "doit {name}" again')
+        out(_for_this_run(f'    when it is mended, run "doit {name}" again'))
+
+
+def _for_this_run(message: str) -> str:
+    return arguments.repeating_settings(message, arguments.command_line(), SETTINGS)
 
 
 def search_prefixes(project: Project) -> list[Path]:

@@ -4,9 +4,12 @@
 option, is that option's value.
 """
 
+import re
 import sys
 from collections.abc import Collection, Sequence
 from itertools import pairwise
+
+from tasks.core import process
 
 
 def values_of_options(words: Sequence[str], settings: Collection[str]) -> list[str]:
@@ -36,6 +39,19 @@ def given_back(
         return list(selected)
     kept = [w for w in words if w in taken or w.startswith("-") or "=" not in w]
     return kept[kept.index(selected[0]) :] if selected and selected[0] in kept else list(selected)
+
+
+def repeating_settings(message: str, words: Sequence[str], settings: Collection[str]) -> str:
+    """A message whose commands ("doit TASK", run doit TASK) are for the run that it comes from.
+
+    Args:
+        words: the command line of that run: what it sets, each command sets as well, unless the
+            message has another value for it.
+    """
+    names = {name for name in settings if f" {name}=" not in message}
+    given = process.command_line(["doit", *(w for w in words if w.partition("=")[0] in names)])
+    commands = r'(?<=")doit (?=[a-z])|(?<=\brun )doit (?=[a-z])'
+    return re.sub(commands, lambda found: f"{given} ", message)
 
 
 def any_given(options: Collection[str]) -> bool:

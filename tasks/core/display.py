@@ -191,6 +191,7 @@ class Screen:
 
     def line(self, name: str, text: str) -> None:
         """The latest line of output of a task; "[12/217] ..." as of Ninja moves its bar."""
+        text = text.rstrip().rpartition("\r")[2]  # what a bar has drawn last
         done = total = None
         if text.startswith("[") and "/" in text[:12]:
             numbers = text[1 : text.find("]")].split("/")

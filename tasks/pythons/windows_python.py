@@ -248,7 +248,8 @@ def run(
 
     def keep(line: str) -> None:
         lines.append(line)
-        job.line(line)
+        if not line.startswith("{"):  # an answer, for last_json
+            job.line(line)
 
     env = {
         **HERE.environment(project),

@@ -10,8 +10,8 @@ import os
 import threading
 import time
 from fastxtend.ffcv.all import Loader as FastxtendLoader
-from ffcv.fields import BytesField, IntField
-from ffcv.fields.decoders import IntDecoder
+from ffcv.fields import BytesField, IntField, RGBImageField
+from ffcv.fields.decoders import IntDecoder, RandomResizedCropRGBImageDecoder
 from ffcv.loader import Loader
 from ffcv.transforms import ToTensor
 from ffcv.writer import DatasetWriter
@@ -23,7 +23,7 @@ class Numbers:
     def __len__(self):
         return 64
     def __getitem__(self, index):
-        return index, np.full(1000, index, np.uint8)
+        return index, np.full(1000, index, np.uint8), np.full((9, 9, 3), index, np.uint8)
 
 def whole(loader):
     for _ in loader:
@@ -38,13 +38,19 @@ class Broken(torch.nn.Module):
         raise ValueError("broken on purpose")
 
 def failing(loader):
-    pipelines = {"index": [IntDecoder(), ToTensor(), Broken()], "bytes": None}
+    pipelines = {"index": [IntDecoder(), ToTensor(), Broken()], "bytes": None, "image": None}
     loader = type(loader)(loader.fname, **options, pipelines=pipelines)
     try:
         whole(loader)
     except ValueError:
         return
     raise AssertionError("no error")
+
+def first_use(loader):
+    # Numba's frames of this compilation hold the map, and each other.
+    crop = RandomResizedCropRGBImageDecoder((4, 4))
+    pipelines = {"index": None, "bytes": None, "image": [crop, ToTensor()]}
+    whole(type(loader)(loader.fname, **options, pipelines=pipelines))
 
 def overlapping(loader):
     first = iter(loader)
@@ -54,7 +60,7 @@ def overlapping(loader):
     assert (np.concatenate(rest).ravel() == np.arange(4, 64)).all(), rest
 
 if __name__ == "__main__":
-    fields = {"index": IntField(), "bytes": BytesField()}
+    fields = {"index": IntField(), "bytes": BytesField(), "image": RGBImageField(write_mode="raw")}
     DatasetWriter("original.beton", fields, num_workers=1).from_indexed_dataset(Numbers())
     problems = []
     # What is released only by the collector may stay for a long time.
@@ -65,7 +71,7 @@ if __name__ == "__main__":
             shutil.copyfile("original.beton", file)
             options = {"batch_size": 4, "num_workers": 1, "os_cache": os_cache}
             loader = loader_class(file, **options)
-            for use in (whole, left_early, failing, overlapping):
+            for use in (whole, left_early, failing, first_use, overlapping):
                 use(loader)
                 try:
                     with open(file, "r+b") as stream:  # as a writer would: cut and write again
