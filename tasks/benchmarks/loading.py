@@ -44,7 +44,7 @@ def run(project: Project, asked: Asked, job: Job) -> Measured:
     """
     windows = places.windows(project, job)
     here, missing = [windows], {}
-    reason = native.why_not() if asked.native else "not asked for: doit bench --native"
+    reason = native.why_not(asked.native)
     if reason is None:
         native.build(project, places.folder(project) / "native", job)
         here.append(places.native(project, NATIVE_PACKAGES, job, venv="venv-torch"))

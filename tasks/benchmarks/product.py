@@ -31,7 +31,8 @@ class Build:
     """A build of FFCV's extension, and where it is measured.
 
     Args:
-        rivals: whether simplejpeg and cv2 are measured beside it.
+        rivals: whether simplejpeg and cv2 count as well; they have their turns beside every build,
+            since a shorter session would be another one.
     """
 
     name: str
@@ -95,7 +96,7 @@ def run(project: Project, asked: Asked, job: Job) -> Measured:
     builds = _of_windows(project, windows, asked.against)
     missing = missing_of(project, list(built_for_windows(project)))
     host_build = f"{OWN} (native), Linux"
-    reason = native.why_not() if asked.native else "not asked for: doit bench --native"
+    reason = native.why_not(asked.native)
     if reason is None:
         extension, compiler = native.build(project, places.folder(project) / "native", job)
         host_build = f"{OWN} ({compiler}), Linux"
@@ -142,14 +143,14 @@ def take_turns(
                     "extension": build.extension,
                     "folders": list(build.folders),
                     "pictures": places.folder(project) / "pictures",
-                    "rivals": build.rivals,
                 },
             )
             for operation, taken in outcome["microseconds"].items():
                 for contender, values in taken.items():
+                    if contender != OWN and not build.rivals:
+                        continue
                     name = build.name if contender == OWN else f"{contender}, {build.place.name}"
                     samples.setdefault(operation, {}).setdefault(name, []).append(min(values))
-            versions = details["versions"].setdefault(build.place.name, {})
-            versions |= outcome["versions"]  # a build without rivals has not theirs
+            details["versions"][build.place.name] = outcome["versions"]
             details["bits_per_pixel"] = outcome["bits_per_pixel"]
     return samples, details

@@ -4,7 +4,7 @@ Usage: python bench_kernels.py SETTINGS
 
 SETTINGS is a JSON object: "extension", the _libffcv to measure; "folders", where its DLLs are;
 "pictures", a folder for them, "count", "height", "width"; "to", the side after resizing; "rounds",
-"seconds" of each measurement; "rivals", whether simplejpeg and cv2 are measured, too.
+"seconds" of each measurement.
 
 In each round everybody has a turn, so that what else the machine does meets all alike. Prints one
 JSON object: operation -> contender -> microseconds a call, one number a round; and versions. One
@@ -109,6 +109,7 @@ def measure(work: Work, count: int, seconds: float) -> float:
 def main() -> int:
     """Measure what the settings say."""
     import cv2
+    import simplejpeg
 
     settings = json.loads(sys.argv[1])
     count = settings["count"]
@@ -122,13 +123,14 @@ def main() -> int:
     works: dict[str, dict[str, Work]] = {
         operation: {OWN: work} for operation, work in _own(settings, encoded, decoded).items()
     }
-    versions = {"Python": platform.python_version(), "numpy": np.__version__}
-    if settings["rivals"]:
-        import simplejpeg
-
-        for operation, others in _rivals(settings, encoded, decoded).items():
-            works[operation] |= others
-        versions |= {"cv2": cv2.__version__, "simplejpeg": simplejpeg.__version__}
+    for operation, others in _rivals(settings, encoded, decoded).items():
+        works[operation] |= others
+    versions = {
+        "Python": platform.python_version(),
+        "numpy": np.__version__,
+        "cv2": cv2.__version__,
+        "simplejpeg": simplejpeg.__version__,
+    }
     taken: dict[str, dict[str, list[float]]] = {
         operation: {name: [] for name in contenders} for operation, contenders in works.items()
     }

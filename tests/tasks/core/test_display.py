@@ -51,3 +51,18 @@ def test_work_that_tells_of_itself_adds_no_lines_to_a_file() -> None:
         [sys.executable, "-c", WORK], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == ["said in between", "end"]
+
+
+BAR = r"""
+from tasks.core import display
+display.SIGN_OF_LIFE_SECONDS = 0
+display.screen.start("verify:roundtrip")
+display.screen.line("verify:roundtrip", "\r  0%|    | 0/24\r 50%|##  | 12/24\r100%|####| 24/24\r\n")
+"""
+
+
+def test_of_a_bar_that_a_program_draws_its_last_state_is_shown() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BAR], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1].endswith(" s: 100%|####| 24/24")
