@@ -1,9 +1,15 @@
-"""Applies a unified diff to a tree, and says what did not apply."""
+"""Applies a unified diff to a tree, and says what did not apply.
+
+patch-ng wants a hunk's lines where the hunk says that they are. They may have moved: another patch
+of the same file, which a user has switched off, added lines above. So they are looked for first.
+"""
 
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tasks.core.errors import BuildError
 
@@ -48,6 +54,8 @@ def apply_patch(patch: Path, tree: Path) -> list[str]:
             # Not apply(root=tree): it changes the current folder, which is that of all threads.
             for item in items:
                 item.source, item.target = _within(tree, item.source), _within(tree, item.target)
+                if (file := Path(os.fsdecode(item.source))).is_file():
+                    _follow(item.hunks, file.read_bytes().splitlines())
             applied = parsed is not False and parsed.apply()
         finally:
             logger.removeHandler(messages)
@@ -60,6 +68,27 @@ def apply_patch(patch: Path, tree: Path) -> list[str]:
             "switch it off: in config.yaml, packages.NAME.build.patches, or in the recipe"
         )
     return changed
+
+
+def _follow(hunks: Sequence[Any], lines: Sequence[bytes]) -> None:
+    """Move hunks to where their lines are now: to the nearest place, as patch(1) does.
+
+    https://www.gnu.org/software/diffutils/manual/html_node/Inexact.html; context that differs is no
+    match here. A hunk whose lines are nowhere stays, and patch-ng says what it expected.
+    """
+    after = moved = 0
+    for hunk in hunks:
+        wanted = [line[1:].rstrip(b"\r\n") for line in hunk.text if line[:1] in (b" ", b"-")]
+        expected = hunk.startsrc - 1 + moved
+        places = [
+            start
+            for start in range(after, len(lines) - len(wanted) + 1)
+            if lines[start : start + len(wanted)] == wanted
+        ]
+        if wanted and places:
+            start = min(places, key=lambda place: abs(place - expected))
+            after, moved = start + len(wanted), start + 1 - hunk.startsrc
+            hunk.startsrc, hunk.starttgt = hunk.startsrc + moved, hunk.starttgt + moved
 
 
 def _changed(source: bytes, target: bytes) -> str:

@@ -9,7 +9,7 @@ import pytest
 from tasks import upstream, verify
 from tasks.core.project import load
 from tasks.pythons import windows_python
-from tasks.source import source_folder
+from tasks.source import patched_tree, source_folder
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -55,3 +55,19 @@ def test_the_round_trip_fails_without(built, tmp_path, job, patch):
     assert f"{check}: " in said
     assert f"patches/ffcv-1.0.2/{patch}" in said
     assert told in said
+
+
+# Patches that change what another one has made.
+BUILDS_ON = {"0002-batch-transforms": "0001-fasttransform"}
+
+
+@pytest.mark.parametrize("package", ["ffcv", "fastxtend"])
+def test_the_others_apply_without_any_one_of_the_patches(built, tmp_path, job, package):
+    project = load(built.folder)
+    configured = project.config.packages[package]
+    patches = [built.folder / patch for patch in configured.build.patches]
+    for off in patches:
+        rest = [one for one in patches if off.stem not in (one.stem, BUILDS_ON.get(one.stem))]
+        tree = project.source_tree(configured.artifact)
+        made = patched_tree(tree, rest, tmp_path / off.stem, job)
+        assert list(made.details["patches"]) == [one.name for one in rest]

@@ -41,6 +41,25 @@ def test_patches_are_applied_in_order_to_a_copy(tree, tmp_path, job):
     assert made.details["patches"] == {"1.patch": ["code.py"], "2.patch": ["code.py"]}
 
 
+def test_a_patch_follows_its_lines_to_where_they_have_moved(tree, tmp_path, job):
+    moved = "".join([*LINES[:2], "new\n", "new\n", *LINES[2:]])
+    (tree / "code.py").write_text(moved, encoding="utf-8", newline="\n")
+    late = patch(tmp_path / "1.patch", find="line 20", put="line twenty", line=20)
+    patched_tree(tree, [late], tmp_path / "out", job)
+    assert (tmp_path / "out" / "code.py").read_text("utf-8") == moved.replace(
+        "line 20\n", "line twenty\n"
+    )
+
+
+def test_of_places_that_are_alike_the_nearest_is_changed(tree, tmp_path, job):
+    (tree / "code.py").write_text("".join(LINES * 3), encoding="utf-8", newline="\n")
+    late = patch(tmp_path / "1.patch", find="line 5", put="here", line=5)
+    late.write_text(late.read_text("utf-8").replace("-4,3 +4,3", "-37,3 +37,3"), encoding="utf-8")
+    patched_tree(tree, [late], tmp_path / "out", job)
+    lines = (tmp_path / "out" / "code.py").read_text("utf-8").splitlines()
+    assert [number for number, line in enumerate(lines, 1) if line == "here"] == [35]
+
+
 def test_a_patch_for_other_lines_is_an_error_that_names_file_and_hunk(tree, tmp_path, job):
     wrong = patch(tmp_path / "wrong.patch", find="line fünf", put="x")
     with pytest.raises(BuildError) as caught:
