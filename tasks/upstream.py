@@ -51,10 +51,6 @@ class Run(Protocol):
 def prepare(source: Path, folder: Path) -> Path:
     """Copy FFCV's tests and our conftest to FOLDER/tests, anew.
 
-    A pytest.ini ends pytest's search for a configuration, even if it is empty
-    (https://docs.pytest.org/en/stable/reference/customize.html): a pyproject.toml of a folder
-    above may import tests by their paths, and then DatasetWriter's workers cannot import them.
-
     Args:
         source: the unpacked sdist.
 
@@ -67,13 +63,11 @@ def prepare(source: Path, folder: Path) -> Path:
     if not any((source / "tests").glob("test_*.py")):
         raise BuildError(f"{source} has no tests/test_*.py; is it FFCV's sdist? Run doit extract")
     tests = folder / "tests"
-    remove_tree(tests)
-    copy_tree(source / "tests", tests)
+    windows_python.lay_tests(source / "tests", tests)
     if (source / "test_data").is_dir():
         remove_tree(folder / "test_data")
         copy_tree(source / "test_data", folder / "test_data")
     shutil.copyfile(CONFTEST, tests / "conftest.py")
-    (tests / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     return tests
 
 

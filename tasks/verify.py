@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tasks import dlls
 from tasks.core import manifest
 from tasks.core.errors import BuildError
-from tasks.core.files import copy_tree, remove_tree
+from tasks.core.files import remove_tree
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
@@ -215,8 +215,7 @@ def check_defects(project: Project, job: Job) -> Made:
     check = project.config.verify.defects
     # A copy, so that tests of other things are not collected with them.
     folder = project.build / "verify" / "defects"
-    remove_tree(folder)
-    copy_tree(project.root / check.tests, folder / "tests")
+    windows_python.lay_tests(project.root / check.tests, folder / "tests")
     finished, _ = windows_python.run(
         project,
         ["-m", "pytest", "-v", "-p", "no:cacheprovider", "--rootdir", folder, folder / "tests"],

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from tasks.core import host, manifest, process
 from tasks.core.config import CondaEnvironment
 from tasks.core.errors import BuildError
+from tasks.core.files import copy_tree, remove_tree
 from tasks.core.job import Job
 from tasks.core.manifest import Made
 from tasks.core.project import Project
@@ -265,6 +266,19 @@ def run(
         timeout=timeout, check=False, line=keep, end_rest=partial(HERE.stop, env),
     )  # fmt: skip
     return finished, lines
+
+
+def lay_tests(source: Path, target: Path) -> None:
+    """Copy tests to a folder of their own, anew, in which pytest takes them as they stand there.
+
+    A pytest.ini ends pytest's search for a configuration, even if it is empty
+    (https://docs.pytest.org/en/stable/reference/customize.html): a pyproject.toml of a folder
+    above may import tests by their paths, and then neither they nor DatasetWriter's workers can
+    import what lies beside them.
+    """
+    remove_tree(target)
+    copy_tree(source, target)
+    (target / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
 
 
 def last_json(lines: Sequence[str]) -> dict[str, Any] | None:
