@@ -3,7 +3,9 @@
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -47,12 +49,22 @@ def run_command(
         encoding="utf-8",
         errors="replace",
     )
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.close()
+    lines: list[str] = []
+    reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
+    reader.start()
     try:
-        output, _ = process.communicate("", timeout=seconds)
+        process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         for child in psutil.Process(process.pid).children(recursive=True):
             child.kill()
         process.kill()
-        output, _ = process.communicate()
-        raise AssertionError(f"no end after {seconds:.0f} s\n{output}") from None
-    return process.returncode, output
+        raise AssertionError(f"no end after {seconds:.0f} s\n{''.join(lines)}") from None
+    reader.join(10)  # what it has left behind, Wine's console for one, may hold the pipe
+    return process.returncode, "".join(lines)
+
+
+def _read(stream: "IO[str]", lines: "list[str]") -> None:
+    for line in stream:
+        lines.append(line)
