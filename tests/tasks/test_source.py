@@ -54,7 +54,8 @@ def test_a_patch_follows_its_lines_to_where_they_have_moved(tree, tmp_path, job)
 def test_of_places_that_are_alike_the_nearest_is_changed(tree, tmp_path, job):
     (tree / "code.py").write_text("".join(LINES * 3), encoding="utf-8", newline="\n")
     late = patch(tmp_path / "1.patch", find="line 5", put="here", line=5)
-    late.write_text(late.read_text("utf-8").replace("-4,3 +4,3", "-37,3 +37,3"), encoding="utf-8")
+    text = late.read_text("utf-8").replace("-4,3 +4,3", "-37,3 +37,3")
+    late.write_text(text, encoding="utf-8", newline="\n")
     patched_tree(tree, [late], tmp_path / "out", job)
     lines = (tmp_path / "out" / "code.py").read_text("utf-8").splitlines()
     assert [number for number, line in enumerate(lines, 1) if line == "here"] == [35]
